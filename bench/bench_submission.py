@@ -1,0 +1,224 @@
+"""How fast staged attempts are handed to a batch system, against its own bare submission in the same run.
+
+From inputs that lie in their place to job ids that stand in the ledger, with no interval set: for Grid Engine
+through DRMAA against ``drmaa.Session.runJob`` in a loop, for Slurm against ``sbatch`` in a loop. Both submit
+the same batch scripts, in turns, to a real Grid Engine and a real Slurm, which ``tests/clusters`` starts; the
+jobs are held there, so that none runs meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support.archive import running_archive
+from support.batch_systems import BATCH_SYSTEMS, BatchSystem, use
+from support.grid_engine import grid_engine
+from support.lab import Lab
+from support.stand_in_cluster import StandInCluster
+
+from cci import settings
+from cci.daemon import logs
+from cci.daemon.handing_over import hand_over_all
+from cci.daemon.holder import holding
+from cci.daemon.ledger import Attempt, Stage
+from cci.daemon.submission import prepare
+from cci.daemon.sweep import SweepOptions, sweep
+from cci.daemon.workplace import Workplace, open_workplace
+
+#: Few jobs and many turns: now and then Grid Engine's library takes a whole second for one job, whoever asks
+#: it. The median of times leaves turns out that this has met, as long as they are the fewer.
+JOBS, TURNS, TARGET = 32, 15, 0.5
+#: The first turn opens the session, and is not counted.
+TASKS = JOBS * (1 + TURNS)
+#: Keeps a job from starting, in the words of each system.
+HOLD = {"drmaa": "-h", "slurm": "--hold"}
+KILL = {"drmaa": "qdel", "slurm": "scancel"}
+#: Submits each script in one session, after one that is not counted; prints for how long, and the ids.
+RUN_JOBS = """
+import json, sys, time
+import drmaa
+
+def run(session, script):
+    template = session.createJobTemplate()
+    template.remoteCommand, template.joinFiles, template.outputPath = script, True, ":/dev/null"
+    template.nativeSpecification = "-b n -w e"
+    try:
+        return session.runJob(template)
+    finally:
+        session.deleteJobTemplate(template)
+
+with drmaa.Session() as session:
+    ids = [run(session, sys.argv[1])]
+    began = time.perf_counter()
+    ids += [run(session, script) for script in sys.argv[1:]]
+    print(json.dumps([time.perf_counter() - began, ids]))
+"""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """How long a number of submissions took, in seconds, and which jobs they made."""
+
+    took_s: float
+    ids: Sequence[str]
+
+
+def environment(system: BatchSystem) -> dict[str, str]:
+    """Return what the system's own programs need."""
+    return {**os.environ, **system.settings["environment"], "LC_ALL": "C.UTF-8"}
+
+
+def bare_drmaa(system: BatchSystem, scripts: Sequence[str]) -> Submitted:
+    """Submit by the bare library."""
+    command = [sys.executable, "-c", RUN_JOBS, *scripts]
+    whole = {**environment(system), **grid_engine().environment}
+    done = subprocess.run(command, env=whole, check=True, stdout=subprocess.PIPE, text=True)
+    return Submitted(*json.loads(done.stdout))
+
+
+def bare_sbatch(system: BatchSystem, scripts: Sequence[str]) -> Submitted:
+    """Submit by the bare command."""
+    whole = environment(system)
+    began = time.perf_counter()
+    ids = [
+        subprocess.run(
+            ["sbatch", "--parsable", script], env=whole, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
+        for script in scripts
+    ]
+    return Submitted(time.perf_counter() - began, ids)
+
+
+BARE: dict[str, Callable[[BatchSystem, Sequence[str]], Submitted]] = {
+    "drmaa": bare_drmaa,
+    "slurm": bare_sbatch,
+}
+
+
+def stage(workplace: Workplace, project: str) -> list[Attempt]:
+    """Stage an attempt for each task on a cluster that does not answer; return them, put off."""
+    real = workplace.clusters["site"]
+    silent = StandInCluster()
+    silent.dialect, silent.away = real.dialect, True
+    workplace.clusters = {"site": silent}
+    sweep(workplace, project, SweepOptions(consent=True))
+    workplace.clusters = {"site": real}
+    workplace.ledger.set_back("site", "")
+    staged = workplace.ledger.open_attempts(workplace.url, Stage.SUBMITTING)
+    expect(TASKS, [one.directory for one in staged if Path(one.directory, "script.sh").exists()])
+    # none is due before it is put back
+    for attempt in staged:
+        change(workplace, attempt, retry_at=datetime.now(UTC) + timedelta(days=1))
+    return staged
+
+
+def change(workplace: Workplace, attempt: Attempt, **changes: Any) -> None:
+    """Change an attempt in the ledger."""
+    with workplace.ledger.in_hand(attempt.id) as (taken, holder):
+        if taken is None:
+            raise RuntimeError(f"somebody else has attempt {attempt.id}")
+        workplace.ledger.advance(attempt.id, holder, **changes)
+
+
+def expect(number: int, found: Sequence[str]) -> None:
+    """Fail unless there are so many, each once: what was not done must not be measured.
+
+    Raises
+    ------
+    RuntimeError
+        There are others.
+    """
+    if len(set(found)) != number:
+        raise RuntimeError(f"{len(set(found))} of {number} were there")
+
+
+def ours(workplace: Workplace, attempts: Sequence[Attempt]) -> Submitted:
+    """Let the daemon's own step take attempts from where their inputs are staged to their jobs."""
+    for attempt in attempts:
+        change(workplace, attempt, state=str(Stage.STAGING), retry_at=None, tries=0)
+    with holding() as holder:
+        prepared = [work for attempt in attempts if (work := prepare(workplace, attempt, holder))]
+        began = time.perf_counter()
+        hand_over_all(prepared)
+        took_s = time.perf_counter() - began
+    wanted = {attempt.id for attempt in attempts}
+    known = workplace.ledger.open_attempts(workplace.url, Stage.SUBMITTED)
+    return Submitted(took_s, [one.job_id for one in known if one.id in wanted])
+
+
+def kill(kind: str, system: BatchSystem, ids: Sequence[str]) -> None:
+    """End jobs by their ids."""
+    if ids:
+        subprocess.run([KILL[kind], *ids], env=environment(system), check=True, stdout=subprocess.DEVNULL)
+
+
+def turn(
+    workplace: Workplace, kind: str, system: BatchSystem, attempts: Sequence[Attempt]
+) -> tuple[float, float]:
+    """Return how long our submissions took, and the bare ones beside them, in seconds."""
+    by_us = ours(workplace, attempts)
+    kill(kind, system, by_us.ids)
+    expect(len(attempts), by_us.ids)
+    bare = BARE[kind](system, [str(Path(one.directory, "script.sh")) for one in attempts])
+    kill(kind, system, bare.ids)
+    expect(len(attempts), bare.ids[-len(attempts) :])
+    return by_us.took_s, bare.took_s
+
+
+@contextmanager
+def open_lab(kind: str, system: BatchSystem, folder: Path) -> Iterator[Workplace]:
+    """Make a project with a task for each submission, whose jobs are held on the system."""
+    with running_archive(folder / "archive") as archive:
+        lab = Lab(folder / "home", archive, "BENCH")
+        lab.change_settings(limits={"max_running": TASKS, "max_staged": TASKS, "min_free_mb": 0})
+        use(lab, system, native=HOLD[kind])
+        lab.sessions(TASKS)
+        with open_workplace(settings.load(lab.settings_file, home=lab.home)) as workplace:
+            yield workplace
+        lab.close()
+
+
+def measure(kind: str, folder: Path) -> float:
+    """Return our submissions per second, divided by those of the bare way: the median turn of each."""
+    system = BATCH_SYSTEMS[kind](alone=True)
+    with open_lab(kind, system, folder) as workplace:
+        staged = stage(workplace, "BENCH")
+        parts = [staged[first : first + JOBS] for first in range(0, len(staged), JOBS)]
+        turns = [turn(workplace, kind, system, part) for part in parts][1:]
+    ours_s = statistics.median(by_us for by_us, _ in turns)
+    return statistics.median(bare for _, bare in turns) / ours_s
+
+
+def main() -> None:
+    """Measure both, and print a line for each."""
+    logs.set_up(level="critical")
+    for kind, reference in (("drmaa", "bare drmaa.runJob"), ("slurm", "bare sbatch")):
+        with tempfile.TemporaryDirectory() as folder:
+            value = measure(kind, Path(folder))
+        result: Mapping[str, Any] = {
+            "name": f"submissions per second, {kind}",
+            "value": round(value, 2),
+            "unit": "ratio",
+            "reference": reference,
+            "target": TARGET,
+            "ok": value >= TARGET,
+        }
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()

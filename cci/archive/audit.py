@@ -1,0 +1,162 @@
+"""The log of writes: who wrote what, when, and how it ended. No HTTP, no database.
+
+One JSON object in a line of ``write.log``. A full log gets the time in its name and a new one begins; none is
+ever deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from cci.errors import UsageError
+
+#: A log of more bytes is put aside.
+FULL = 64 << 20
+_NAME = "write.log"
+_SECRETS = re.compile(r"(?<=[?&])(password|secret)=[^&]*", re.IGNORECASE)
+_TOKEN = re.compile(r"(?P<alias>/services/tokens/\w+/[^/?]+)/[^/?]+")
+#: GETs that change something.
+_WRITING_READS = re.compile(r"/services/tokens/(issue|invalidate)\b")
+#: The item in a line, without what it is of it; quotes inside of other words are escaped.
+_ITEM = re.compile(rb'"item": "([^"/]*)')
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Entry = dict[str, Any]
+_noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+
+
+def begin() -> list[str]:
+    """Begin a request, and return where the item that it writes will be noted."""
+    names: list[str] = []
+    _noted.set(names)
+    return names
+
+
+def note(name: str) -> None:
+    """Note what this request is about: an accession id, a scan with its session's. The first note counts."""
+    names = _noted.get()
+    if names is not None and not names:
+        names.append(name)
+
+
+def is_write(method: str, path: str) -> bool:
+    """Whether such a request stands in the log."""
+    return method not in _READS or _WRITING_READS.search(path) is not None
+
+
+def spelt(path: str, query: str) -> str:
+    """Return an address as the log has it: whole, but without passwords and secrets."""
+    whole = path + (f"?{query}" if query else "")
+    return _SECRETS.sub(r"\1=***", _TOKEN.sub(r"\g<alias>/***", whole))
+
+
+def append(root: Path, entry: Entry) -> None:
+    """Add a line, whole or not at all."""
+    line = json.dumps(entry, ensure_ascii=False) + "\n"
+    handle = os.open(root / _NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    try:
+        os.write(handle, line.encode("utf-8", "replace"))
+        full = os.fstat(handle).st_size > FULL
+    finally:
+        os.close(handle)
+    if full:
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+        (root / _NAME).rename(root / f"write.{now}.log")
+
+
+def files(root: Path) -> list[Path]:
+    """Return the logs of an archive, oldest first."""
+    present = root / _NAME
+    return sorted(root.glob("write.*.log")) + ([present] if present.exists() else [])
+
+
+def entries(root: Path) -> Iterator[Entry]:
+    """Yield the entries, oldest first. A line that a crash cut off is passed over."""
+    for line in _lines(root):
+        yield from _read(line)
+
+
+def entries_of(root: Path, names: frozenset[str]) -> Iterator[Entry]:
+    """Yield the entries of these items, and of their scans and reconstructions, oldest first."""
+    wanted = {name.encode() for name in names}
+    for line in _lines(root):
+        # logs are long, and only few of their lines are worth being parsed
+        found = _ITEM.search(line)
+        if found is not None and found[1] in wanted:
+            yield from _read(line)
+
+
+def _lines(root: Path) -> Iterator[bytes]:
+    for file in files(root):
+        with file.open("rb") as lines:
+            yield from lines
+
+
+def _read(line: bytes) -> Iterator[Entry]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return
+    if isinstance(entry, dict):
+        yield entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which entries are asked for; empty words ask for all."""
+
+    user: str = ""
+    item: str = ""
+    since: datetime | None = None
+    failed: bool = False
+
+    @classmethod
+    def of(cls, *, user: str = "", item: str = "", since: str = "", failed: bool = False) -> Self:
+        """Read what a person asks for.
+
+        Raises
+        ------
+        UsageError
+            The time is none.
+        """
+        return cls(user=user, item=item, since=_moment(since) if since else None, failed=failed)
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether this entry is asked for."""
+        if (self.user and entry.get("user") != self.user) or (self.failed and _succeeded(entry)):
+            return False
+        if self.item and self.item not in {entry.get("item"), str(entry.get("item")).partition("/")[0]}:
+            return False
+        return self.since is None or datetime.fromisoformat(entry["time"]) >= self.since
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no time", hint="2026-01-31 or 2026-01-31T09:00, in UTC") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _succeeded(entry: Entry) -> bool:
+    return 200 <= int(entry.get("status", 0)) < 400
+
+
+def line(entry: Entry, *, as_json: bool = False) -> str:
+    """Spell an entry for a person, or as it is in the log."""
+    if as_json:
+        return json.dumps(entry, ensure_ascii=False)
+    names = ("time", "user", "status", "method", "item", "path")
+    # what a client sent must not look like more than one line, nor move the cursor
+    words = (
+        "".join(char if char.isprintable() else "?" for char in str(entry.get(name, ""))) for name in names
+    )
+    return "\t".join(words)

@@ -1,0 +1,119 @@
+"""One request as the handlers see it, and the answers they give. The edge between HTTP and the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from cci.archive.auth import Login
+from cci.archive.errors import BadRequest
+from cci.archive.store.accounts import User
+from cci.archive.store.blobs import Blob
+from cci.archive.store.store import Store
+from cci.archive.store.writing import Stamp
+from cci.archive.tables import MEDIA_TYPES, Row, encode_table, table_format
+from cci.archive.values import timestamp
+
+_TRUE = frozenset({"true", "1", "yes"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A file that came in a request and is on disk, loose."""
+
+    name: str
+    blob: Blob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request, its body read.
+
+    Attributes
+    ----------
+    path
+        Below ``/data``, without a leading slash, decoded.
+    parameters
+        Of the query string and of a form body, in order.
+    body
+        A document or form in the body; empty when the body is a file.
+    uploads
+        Files in the body.
+    secure
+        Whether it came over TLS.
+    names
+        Variable parts of the address, for addresses outside the tree.
+    """
+
+    store: Store
+    login: Login
+    method: str
+    path: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    uploads: tuple[Upload, ...] = ()
+    secure: bool = False
+    names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def user(self) -> User:
+        """Who is asking."""
+        return self.login.user
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return a parameter's (last) value."""
+        return dict(self.parameters).get(name, default)
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return a parameter as yes or no."""
+        text = self.get(name)
+        return text.lower() in _TRUE if text else default
+
+    def stamp(self) -> Stamp:
+        """Return who writes and when: now."""
+        return Stamp(user=self.user.login, now=timestamp(datetime.now(UTC)))
+
+
+def table_response(
+    call: Call, headers: list[str], rows: Iterable[Row], *, extra: str = "", total: bool = True
+) -> Response:
+    """Answer with a table in the form that the client asks for. *rows* may be an iterator: it is streamed."""
+    form = table_format(call.get("format"), call.headers.get("accept", ""))
+    encoded = encode_table(form, headers, rows, extra=extra, total=total)
+    return StreamingResponse(_coalesce(encoded), media_type=MEDIA_TYPES[form])
+
+
+def _coalesce(chunks: Iterator[bytes], size: int = 1 << 16) -> Iterator[bytes]:
+    # each piece costs a hop between threads: send few, large ones
+    pending: list[bytes] = []
+    for chunk in chunks:
+        pending.append(chunk)
+        if sum(map(len, pending)) >= size:
+            yield b"".join(pending)
+            pending = []
+    if pending:
+        yield b"".join(pending)
+
+
+def text_response(text: str = "", status: int = 200) -> Response:
+    """Answer with plain text."""
+    return PlainTextResponse(text, status_code=status)
+
+
+def checked_path(request: Request) -> str:
+    """Return the decoded path below ``/data``; empty for addresses elsewhere.
+
+    Raises
+    ------
+    BadRequest
+        The path has encoded slashes or NUL, which Tomcat refuses too.
+    """
+    raw = request.scope.get("raw_path", b"").lower()
+    if any(forbidden in raw for forbidden in (b"%2f", b"%5c", b"%00")) or "\0" in request.scope["path"]:
+        raise BadRequest("encoded slashes are not allowed in an address")
+    return str(request.path_params.get("path", ""))

@@ -1,0 +1,267 @@
+"""Creating and updating items: the rules of XNAT's PUT, on the store, without HTTP.
+
+A PUT is creation or update by whether the item exists. An update touches only what it names. ``label=`` on an
+existing subject or session is a rename and nothing else, also where the label is the present one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from cci.archive import audit
+from cci.archive.access import check_edit
+from cci.archive.address import Address
+from cci.archive.changes import Changes
+from cci.archive.errors import BadRequest, Collision, Missing, NeedContents, NoRight, Unprocessable
+from cci.archive.listing import Node, node_of
+from cci.archive.store import writing
+from cci.archive.store.accounts import User, set_role
+from cci.archive.store.database import Connection
+from cci.archive.store.items import Item, by_pk, find_part, find_project, find_subject
+from cci.archive.store.writing import Stamp
+from cci.archive.tree import Found, name_in_log
+from cci.archive.typedefs import REGISTRY
+from cci.archive.types import DataType, Family
+from cci.archive.values import check_label
+
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+_PARTS = {"scans": Family.SCAN, "reconstructions": Family.RECONSTRUCTION}
+_EXPECTED = {
+    "projects": (Node.PROJECT,),
+    "subjects": (Node.SUBJECT,),
+    "experiments": (Node.SESSION, Node.EXPERIMENT),
+    "assessors": (Node.ASSESSOR,),
+    "scans": (Node.SCAN,),
+    "reconstructions": (Node.RECONSTRUCTION,),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a PUT or POST says of the item that its address names.
+
+    Attributes
+    ----------
+    data_type
+        None where the request names none.
+    name
+        Label or id of a new item: the last part of the address.
+    """
+
+    address: Address
+    name: str
+    data_type: DataType | None
+    changes: Changes = field(default_factory=Changes)
+    accessibility: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The item as it is after the write, whether it is new, and whether it was only renamed."""
+
+    item: Item
+    created: bool = False
+    renamed: bool = False
+
+
+class Creator:
+    """Creates and updates items for one user in one transaction.
+
+    Parameters
+    ----------
+    site
+        Beginning of new accession ids.
+    """
+
+    def __init__(self, connection: Connection, user: User, stamp: Stamp, site: str) -> None:
+        self._connection = connection
+        self.user = user
+        self._stamp = stamp
+        self._site = site
+
+    def put(self, found: Found, wanted: Wanted) -> Outcome:
+        """Create or update what the address names."""
+        outcome = self._put(found, wanted)
+        audit.note(name_in_log(outcome.item, found.session))
+        return outcome
+
+    def _put(self, found: Found, wanted: Wanted) -> Outcome:
+        level = wanted.address.level
+        if found.item is not None:
+            check_edit(self._connection, self.user, found.item)
+            return self._update(found.item, wanted)
+        if level == "projects":
+            return self._create_project(wanted)
+        if wanted.data_type is None:
+            raise NeedContents
+        _check_type(wanted.data_type, level)
+        return self._create(found, wanted, wanted.data_type)
+
+    # -- new --------------------------------------------------------------------------------------
+
+    def _create(self, found: Found, wanted: Wanted, each: DataType) -> Outcome:
+        level = wanted.address.level
+        if level == "subjects":
+            return self._create_subject(found.project, wanted)
+        if level == "experiments":
+            return self._create_experiment(found, wanted, each)
+        if found.session is None:
+            raise Missing("Not Found: there is no such session")
+        check_edit(self._connection, self.user, found.session)
+        if level == "assessors":
+            return self._create_assessor(found.session, wanted, each)
+        return self._create_part(found.session, wanted, each)
+
+    def _create_project(self, wanted: Wanted) -> Outcome:
+        name = wanted.changes.identity.get("id", wanted.name)
+        if not _ID.fullmatch(wanted.name) or name != wanted.name:
+            raise NeedContents(f"{wanted.name[:80]!r} cannot be the id of a project")
+        if not self.user.pk:
+            raise NoRight("a guest cannot create projects")
+        if writing.is_retired(self._connection, name):
+            raise NoRight(f"a deleted project had the id {name}")
+        # as XNAT: what nobody named is called as its id
+        data = {"secondary_ID": name, "name": name, **wanted.changes.over({})}
+        writing.create_project(self._connection, name, data, self._stamp)
+        project = self._project(name)
+        set_role(self._connection, self.user, project, "Owners")
+        if wanted.accessibility:
+            writing.save(self._connection, project, data, self._stamp, accessibility=wanted.accessibility)
+        return Outcome(item=project, created=True)
+
+    def _project(self, name: str) -> Item:
+        project = find_project(self._connection, name)
+        assert project is not None
+        return project
+
+    def _create_subject(self, project: Item | None, wanted: Wanted) -> Outcome:
+        if project is None:
+            raise Unprocessable("Submitted subject record must include the project attribute.")
+        check_edit(self._connection, self.user, project)
+        _check_project(wanted, project)
+        label = check_label(wanted.changes.identity.get("label", wanted.name))
+        name = self._accession_id(wanted, "S")
+        data = wanted.changes.over({})
+        pk = writing.create_subject(self._connection, project, (name, label), data, self._stamp)
+        return self._created(Family.SUBJECT, pk)
+
+    def _create_experiment(self, found: Found, wanted: Wanted, each: DataType) -> Outcome:
+        if found.project is None:
+            raise Unprocessable("Submitted experiment record must include the project attribute.")
+        check_edit(self._connection, self.user, found.project)
+        _check_project(wanted, found.project)
+        subject = found.subject or self._missing_subject(found.project, wanted)
+        row = self._experiment_row(wanted, each)
+        parents = {"project_pk": found.project.pk, "subject_pk": subject.pk, "session_pk": None}
+        kind = "session" if node_of(each) is Node.SESSION else "subject"
+        return self._insert_experiment({**row, **parents, "kind": kind})
+
+    def _missing_subject(self, project: Item, wanted: Wanted) -> Item:
+        if not wanted.address.subject:
+            named = find_subject(self._connection, wanted.changes.fields.get("subject_ID") or "", project)
+            if named is None:
+                raise Unprocessable("Submitted experiment record must include the subject.")
+            return named
+        label = check_label(wanted.address.subject)
+        name = writing.next_id(self._connection, "S", self._site)
+        pk = writing.create_subject(self._connection, project, (name, label), {}, self._stamp)
+        return self._created(Family.SUBJECT, pk).item
+
+    def _create_assessor(self, session: Item, wanted: Wanted, each: DataType) -> Outcome:
+        row = self._experiment_row(wanted, each)
+        parents = {
+            "project_pk": session.project_pk,
+            "subject_pk": session.subject_pk,
+            "session_pk": session.pk,
+        }
+        return self._insert_experiment({**row, **parents, "kind": "image"})
+
+    def _experiment_row(self, wanted: Wanted, each: DataType) -> dict[str, object]:
+        return {
+            "id": self._accession_id(wanted, "E"),
+            "label": check_label(wanted.changes.identity.get("label", wanted.name)),
+            "xsi_type": each.name,
+            "data": wanted.changes.over({}),
+        }
+
+    def _insert_experiment(self, row: Mapping[str, object]) -> Outcome:
+        pk = writing.create_experiment(self._connection, row, self._stamp)
+        return self._created(Family.EXPERIMENT, pk)
+
+    def _create_part(self, session: Item, wanted: Wanted, each: DataType) -> Outcome:
+        family = _PARTS[wanted.address.level]
+        name = check_label(wanted.name)
+        row = {"id": name, "xsi_type": each.name, "data": wanted.changes.over({})}
+        writing.create_part(self._connection, family, session, row, self._stamp)
+        part = find_part(self._connection, family, name, session)
+        assert part is not None
+        return Outcome(item=part, created=True)
+
+    def _accession_id(self, wanted: Wanted, letter: str) -> str:
+        given = wanted.changes.identity.get("id", "")
+        if not given:
+            return writing.next_id(self._connection, letter, self._site)
+        if not _ID.fullmatch(given):
+            raise NeedContents(f"{given[:80]!r} cannot be an accession id")
+        return given
+
+    def _created(self, family: Family, pk: int) -> Outcome:
+        item = by_pk(self._connection, family, pk)
+        assert item is not None
+        return Outcome(item=item, created=True)
+
+    # -- present ----------------------------------------------------------------------------------
+
+    def _update(self, item: Item, wanted: Wanted) -> Outcome:
+        label = wanted.changes.identity.get("label")
+        if label is not None and (item.family is Family.SUBJECT or item.kind in {"session", "subject"}):
+            return self._rename(item, label)
+        _check_unchanged(item, wanted)
+        if item.family is Family.PROJECT:
+            data = wanted.changes.over(item.data)
+            writing.check_project_names(self._connection, item.id, data, item.pk)
+        if wanted.changes.fields or wanted.accessibility:
+            self._save(item, wanted)
+        return Outcome(item=item)
+
+    def _save(self, item: Item, wanted: Wanted) -> None:
+        columns = {"accessibility": wanted.accessibility} if wanted.accessibility else {}
+        data = wanted.changes.over(item.data)
+        writing.save(self._connection, item, data, self._stamp, **columns)
+
+    def _rename(self, item: Item, label: str) -> Outcome:
+        project = self._project(item.place)
+        if label != item.label:
+            writing.rename(self._connection, item, check_label(label), project, self._stamp)
+        return Outcome(item=replace(item, label=label), renamed=True)
+
+
+def _check_type(each: DataType, level: str) -> None:
+    if node_of(each) not in _EXPECTED[level]:
+        raise BadRequest(f"{each.name} is no type of {level}")
+    if each.abstract:
+        raise BadRequest(f"{each.name} is abstract; say which kind it is")
+
+
+def _check_project(wanted: Wanted, project: Item) -> None:
+    given = wanted.changes.identity.get("project", project.id)
+    if given != project.id:
+        raise Collision("Project must be modified through separate URI.")
+
+
+def _check_unchanged(item: Item, wanted: Wanted) -> None:
+    given = wanted.changes.identity
+    each = wanted.data_type
+    parts = {Family.SCAN, Family.RECONSTRUCTION}
+    if each is not None and item.family in parts and not each.abstract and each.name != item.xsi_type:
+        raise Collision(f"this scan is of type {item.xsi_type}")
+    if each is not None and node_of(each) is not node_of(REGISTRY.get(item.xsi_type)):
+        raise Collision(f"there is an item of this name already, of type {item.xsi_type}")
+    if given.get("id", item.id) != item.id:
+        raise BadRequest("ID cannot be modified")
+    if item.family is not Family.PROJECT and given.get("project", item.project) != item.project:
+        raise Collision("Project must be modified through separate URI.")
+    if item.family is Family.EXPERIMENT and given.get("label", item.label) != item.label:
+        raise BadRequest("Label must be modified through separate URI.")

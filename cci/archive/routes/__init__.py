@@ -1,0 +1,1 @@
+"""What the archive answers to each address. Handlers are plain functions of a `Call`, run in threads."""

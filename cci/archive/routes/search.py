@@ -1,0 +1,194 @@
+"""The search engine: types and their display fields, searches by document, saved and cached searches."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+from starlette.responses import Response
+
+from cci.archive.call import Call, table_response, text_response
+from cci.archive.errors import BadRequest, Missing, NoRight
+from cci.archive.results import Result
+from cci.archive.routes.site import Site
+from cci.archive.searchdoc import SearchDocument, display_fields, parse_search, search_everything
+from cci.archive.store import searches
+from cci.archive.store.accounts import readable_projects
+from cci.archive.store.database import Connection
+from cci.archive.store.query import Scope, headers, run
+from cci.archive.tables import Row
+from cci.archive.typedefs import REGISTRY
+from cci.archive.types import DataType
+
+
+def list_elements(_site: Site, call: Call) -> Response:
+    """Answer the data types of the archive."""
+    with call.store.database.read() as connection:
+        counts = searches.count_types(connection)
+    rows = [
+        [each.name, each.singular, each.plural, "true", _count(counts, each)]
+        for each in REGISTRY
+        if each.family.value != "resource"
+    ]
+    return table_response(call, ["ELEMENT_NAME", "SINGULAR", "PLURAL", "SECURED", "COUNT"], rows)
+
+
+def _count(counts: dict[str, int], each: DataType) -> int:
+    return sum(counts.get(name, 0) for name in REGISTRY.concrete(each))
+
+
+def list_fields(_site: Site, call: Call) -> Response:
+    """Answer the display fields of a data type."""
+    each = REGISTRY.find(call.names["element"])
+    if each is None:
+        raise BadRequest(f"this archive has no data type {call.names['element']}")
+    rows = [
+        [name, shown.header, f"{each.name}.{name}", shown.type, "false", "", each.name, "0"]
+        for name, shown in display_fields(each).items()
+    ]
+    names = ["FIELD_ID", "HEADER", "SUMMARY", "TYPE", "REQUIRES_VALUE", "DESC", "ELEMENT_NAME", "SRC"]
+    extra = f'"versions":{{}},"element_name":{json.dumps(each.name)},'
+    return table_response(call, names, rows, extra=extra)
+
+
+def run_search(site: Site, call: Call) -> Response:
+    """Run the search in the body; with ``cache=true`` keep the result for paging."""
+    document = parse_search(call.body)
+    names, rows = _run(call, document)
+    if not call.flag("cache"):
+        return table_response(call, names, rows, extra=_columns(document))
+    result = Result(owner=call.user.login, headers=names, rows=list(rows), made=time.monotonic())
+    name = site.results.keep(result)
+    body = {"ResultSet": {"ID": name, "totalRecords": str(len(result.rows)), "Result": []}}
+    if call.get("limit"):
+        return _page(call, name, result)
+    return Response(json.dumps(body), media_type="application/json")
+
+
+def _run(call: Call, document: SearchDocument) -> tuple[list[str], Iterator[Row]]:
+    names = [*headers(document.listing), "quarantine_status"]
+    return names, _rows(call, document)
+
+
+def _rows(call: Call, document: SearchDocument) -> Iterator[Row]:
+    with call.store.database.read() as connection:
+        scope = Scope(readable=readable_projects(connection, call.user))
+        for row in run(connection, document.listing, scope):
+            yield (*row, "active")
+
+
+def _columns(document: SearchDocument) -> str:
+    columns = [
+        {
+            "key": key,
+            "type": "string",
+            "xPATH": f"{element}.{key.upper()}",
+            "element_name": element,
+            "header": header,
+            "id": key.upper(),
+        }
+        for key, element, header in document.keys
+    ]
+    return f'"Columns":{json.dumps(columns)},"rootElementName":{json.dumps(document.root.name)},'
+
+
+def cached_results(site: Site, call: Call) -> Response:
+    """Answer a page of a kept result."""
+    name = call.names["id"]
+    result = site.results.get(name)
+    if result.owner != call.user.login:
+        raise NoRight
+    return _page(call, name, result)
+
+
+def _page(call: Call, name: str, result: Result) -> Response:
+    rows = _sorted(call, result)
+    offset, limit = _number(call, "offset", 0), _number(call, "limit", len(rows))
+    extra = f'"ID":{json.dumps(name)},"totalRecords":"{len(rows)}",'
+    return table_response(call, result.headers, rows[offset : offset + limit], extra=extra, total=False)
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.get(name)
+    if text in {"", "*"}:
+        return default
+    if not re.fullmatch("[0-9]{1,12}", text):
+        raise BadRequest(f"{name} is a number")
+    return int(text)
+
+
+def _sorted(call: Call, result: Result) -> list[Row]:
+    column = call.get("sortBy")
+    if column not in result.headers:
+        return result.rows
+    index = result.headers.index(column)
+    descending = call.get("sortOrder").upper() == "DESC"
+    return sorted(result.rows, key=lambda row: str(row[index] or ""), reverse=descending)
+
+
+# -- saved searches -----------------------------------------------------------------------------------
+
+
+def list_saved(_site: Site, call: Call) -> Response:
+    """Answer the saved searches that the user may see."""
+    with call.store.database.read() as connection:
+        found = searches.saved(connection, call.user.login)
+    rows = [[each.id, each.root_type, each.name, each.name, each.owner] for each in found]
+    names = ["id", "root_element_name", "brief_description", "description", "users"]
+    return table_response(call, names, rows)
+
+
+def put_saved(_site: Site, call: Call) -> Response:
+    """Save a search under a name."""
+    document = parse_search(call.body)
+    name = call.names["id"]
+    with call.store.database.write() as connection:
+        known = searches.find(connection, name)
+        if known is not None and known.owner != call.user.login and not call.user.admin:
+            raise NoRight
+        row = searches.SavedSearch(
+            id=name,
+            owner=call.user.login,
+            name=document.name or name,
+            root_type=document.root.name,
+            document=call.body.decode("utf-8", "replace"),
+        )
+        searches.save(connection, row)
+    return text_response()
+
+
+def _saved(connection: Connection, call: Call) -> searches.SavedSearch:
+    found = searches.find(connection, call.names["id"])
+    if found is None or (found.owner != call.user.login and not call.user.admin):
+        raise Missing
+    return found
+
+
+def get_saved(_site: Site, call: Call) -> Response:
+    """Answer the document of a saved search."""
+    with call.store.database.read() as connection:
+        return Response(_saved(connection, call).document, media_type="text/xml")
+
+
+def delete_saved(_site: Site, call: Call) -> Response:
+    """Forget a saved search."""
+    with call.store.database.write() as connection:
+        searches.forget(connection, _saved(connection, call).id)
+    return text_response()
+
+
+def saved_results(_site: Site, call: Call) -> Response:
+    """Run a saved search, or the one for everything of a type (``@xnat:mrSessionData``)."""
+    name = call.names["id"]
+    if name.startswith("@"):
+        each = REGISTRY.find(name[1:])
+        if each is None:
+            raise Missing
+        document = search_everything(each)
+    else:
+        with call.store.database.read() as connection:
+            document = parse_search(_saved(connection, call).document.encode())
+    names, rows = _run(call, document)
+    return table_response(call, names, rows, extra=_columns(document))

@@ -1,0 +1,78 @@
+"""What lies inside of a stored zip: its list, and single entries. Nothing is unpacked on disk."""
+
+from __future__ import annotations
+
+import mimetypes
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from cci.archive.call import Call, table_response
+from cci.archive.errors import BadRequest, Missing
+
+_COPY = 1 << 20
+_HEADERS = ["Name", "Size", "URI"]
+
+
+def split_entry(path: str) -> tuple[str, str]:
+    """Split ``a/x.zip!b/c.txt`` into the file and the entry; the entry is empty for any other path."""
+    file, mark, entry = path.partition(".zip!")
+    return (f"{file}.zip", entry.lstrip("/")) if mark else (path, "")
+
+
+def list_entries(call: Call, path: Path, uri: str) -> Response:
+    """Answer the list of a zip's entries; *uri* is the zip's own.
+
+    Raises
+    ------
+    BadRequest
+        The file is no zip.
+    """
+    with _opened(path) as archive:
+        rows = [
+            [info.filename.rpartition("/")[2], info.file_size, f"{uri}!{info.filename}"]
+            for info in archive.infolist()
+            if not info.is_dir()
+        ]
+    return table_response(call, _HEADERS, rows, total=False)
+
+
+def send_entry(path: Path, entry: str) -> Response:
+    """Answer one entry of a zip.
+
+    Raises
+    ------
+    BadRequest
+        The file is no zip, or the entry cannot be read.
+    Missing
+        The zip has no such entry.
+    """
+    with _opened(path) as archive:
+        try:
+            size = archive.getinfo(entry).file_size
+        except KeyError:
+            raise Missing(f"Not Found: there is no {entry} in the zip") from None
+    name = entry.rpartition("/")[2]
+    headers = {
+        "Content-Length": str(size),
+        "Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}",
+    }
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return StreamingResponse(_content(path, entry), headers=headers, media_type=kind)
+
+
+def _content(path: Path, entry: str) -> Iterator[bytes]:
+    # a damaged entry ends here, with less than was announced: the client sees it is cut
+    with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
+        while part := stream.read(_COPY):
+            yield part
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise BadRequest("the file is no zip that can be read") from error

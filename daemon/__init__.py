@@ -1,0 +1,1 @@
+"""The workplace made real: composition root, sweep, ledger, scheduler and command line."""

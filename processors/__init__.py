@@ -1,0 +1,1 @@
+"""Our own processors: one short module each."""

@@ -1,0 +1,20 @@
+#!/bin/sh
+#PBS -N cci-Echo_v1-0123
+#PBS -S /bin/sh
+#PBS -o /dev/null
+#PBS -j oe
+#PBS -r n
+#PBS -l walltime=27:48:40
+#PBS -l select=1:ncpus=4:mem=16000mb:ngpus=1
+#PBS -q long
+#PBS -A lab
+#PBS -m a
+#PBS -M ops@example.org
+#PBS -p -10
+#PBS -W group_list=imaging
+#PBS -l place=excl
+cd '/data/it'"'"'s; $(touch hit) `x` %j #$ -N other #SBATCH -J other' || exit
+exec >>'/data/it'"'"'s; $(touch hit) `x` %j #$ -N other #SBATCH -J other/batch.log' 2>&1
+export GREETING='it'"'"'s $HOME'
+export LANG=C.UTF-8
+exec /usr/bin/python3 -I runner.py
