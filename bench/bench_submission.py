@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,10 +33,10 @@ from support.stand_in_cluster import StandInCluster
 
 from cci import settings
 from cci.daemon import logs
-from cci.daemon.handing_over import hand_over_all
+from cci.daemon.handing_over import GROUPS, hand_over
 from cci.daemon.holder import holding
 from cci.daemon.ledger import Attempt, Stage
-from cci.daemon.submission import prepare
+from cci.daemon.submission import Work, prepare
 from cci.daemon.sweep import SweepOptions, sweep
 from cci.daemon.workplace import Workplace, open_workplace
 
@@ -146,6 +147,14 @@ def expect(number: int, found: Sequence[str]) -> None:
         raise RuntimeError(f"{len(set(found))} of {number} were there")
 
 
+def hand_over_in_groups(works: Sequence[Work]) -> None:
+    """Hand prepared attempts over, as many in a group and as many groups at once as the daemon does."""
+    at_once = works[0].cluster.at_once
+    groups = [works[first : first + at_once] for first in range(0, len(works), at_once)]
+    with ThreadPoolExecutor(GROUPS) as pool:
+        list(pool.map(hand_over, groups))
+
+
 def ours(workplace: Workplace, attempts: Sequence[Attempt]) -> Submitted:
     """Let the daemon's own step take attempts from where their inputs are staged to their jobs."""
     for attempt in attempts:
@@ -153,7 +162,7 @@ def ours(workplace: Workplace, attempts: Sequence[Attempt]) -> Submitted:
     with holding() as holder:
         prepared = [work for attempt in attempts if (work := prepare(workplace, attempt, holder))]
         began = time.perf_counter()
-        hand_over_all(prepared)
+        hand_over_in_groups(prepared)
         took_s = time.perf_counter() - began
     wanted = {attempt.id for attempt in attempts}
     known = workplace.ledger.open_attempts(workplace.url, Stage.SUBMITTED)

@@ -39,21 +39,6 @@ def _tell_nobody(done: int) -> None:
     del done
 
 
-def carry_on(workplace: Workplace, attempt: Attempt) -> bool:
-    """Do what an attempt in STAGING or SUBMITTING still needs; return whether its job is on a cluster now.
-
-    A failure never escapes: it puts the attempt off, takes it back, or ends it.
-
-    Raises
-    ------
-    Paced
-        If its turn on the cluster comes later; the attempt is as it was, in nobody's hand.
-    """
-    with holder.holding() as ours:
-        work = prepare(workplace, attempt, ours)
-        return work is not None and bool(hand_over([work]))
-
-
 def begin(workplace: Workplace, attempt: Attempt) -> bool:
     """Carry an attempt on to a cluster, in its turn; return whether it has a job now."""
     return bool(begin_all(workplace, [attempt]))
@@ -73,16 +58,6 @@ def begin_all(
         for attempt in attempts:
             line.prepare(attempt)
         return line.work_off(told)
-
-
-def hand_over_all(works: Sequence[Work]) -> set[int]:
-    """Hand prepared attempts of one holder to their clusters; return the numbers of those that have a job."""
-    if not works:
-        return set()
-    with _Line(works[0].workplace, works[0].holder) as line:
-        for work in works:
-            line.add(work)
-        return line.work_off()
 
 
 class _Line:
@@ -112,15 +87,10 @@ class _Line:
         """Let an attempt be prepared when a worker is free."""
         self._start("", self._stagers.submit(_in_turn, self._workplace, attempt, self._ours))
 
-    def add(self, work: Work) -> None:
-        """Let a prepared attempt wait for its cluster."""
-        self._waiting[work.attempt.cluster].append(work)
-
-    def work_off(self, told: Callable[[int], None] = _tell_nobody) -> set[int]:
+    def work_off(self, told: Callable[[int], None]) -> set[int]:
         """Go on until nothing is under way; see `begin_all`."""
         begun: set[int] = set()
         prepared, errors = 0, list[Exception]()
-        self._send_off()
         while self._busy.total():
             cluster, future = self._done.get()
             self._busy[cluster] -= 1
@@ -132,7 +102,7 @@ class _Line:
             if isinstance(result, set):
                 begun |= result
             elif result is not None:
-                self.add(result)
+                self._waiting[result.attempt.cluster].append(result)
             if not cluster:
                 prepared += 1
                 told(prepared)

@@ -181,17 +181,8 @@ class Attempts(Book):
             session.flush()
             return {row.id: rows.attempt(row) for row in held}
 
-    def submitted(
-        self, attempt_id: int, holder: str, job_id: str, fields: Mapping[str, str], *, reason: str = ""
-    ) -> Attempt:
-        """Note that the cluster took the job, and that the task runs, as one."""
-        with self._writing() as session:
-            row = _held_attempt(session, attempt_id, holder)
-            self._have_jobs(session, [row], {row.id: NewJob(job_id=job_id, fields=fields, reason=reason)})
-            return rows.attempt(row)
-
     def submitted_all(self, holder: str, jobs: Mapping[int, NewJob]) -> set[int]:
-        """Note jobs in one transaction, each as `submitted` does, and let others take their attempts.
+        """Note jobs that clusters took, and that their tasks run, as one; let others take the attempts.
 
         Returns
         -------

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import event
 
 from cci.daemon import holder as holders
-from cci.daemon.ledger import Attempt, Ledger, NewTask, TaskEntry, open_ledger
+from cci.daemon.ledger import Attempt, Ledger, NewJob, NewTask, TaskEntry, open_ledger
 from cci.status import Status
 from cci.task import TaskKey
 
@@ -74,8 +74,12 @@ def held(ledger: Ledger, entry: TaskEntry, holder: str) -> Attempt:
 
 
 def running(ledger: Ledger, entry: TaskEntry, holder: str) -> Attempt:
-    """Bring an attempt as far as a submitted job."""
-    return ledger.submitted(held(ledger, entry, holder).id, holder, "42", {"jobid": "42"})
+    """Bring an attempt as far as a submitted job, and take it again."""
+    attempt = held(ledger, entry, holder)
+    ledger.submitted_all(holder, {attempt.id: NewJob(job_id="42", fields={"jobid": "42"})})
+    taken = ledger.take(attempt.id, holder)
+    assert taken is not None
+    return taken
 
 
 def collecting(ledger: Ledger, entry: TaskEntry, holder: str) -> Attempt:

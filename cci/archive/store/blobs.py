@@ -12,8 +12,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -142,15 +141,6 @@ class Blobs:
     def path(self, name: str) -> Path:
         """Where the content of this name lies."""
         return content_path(self._root, name)
-
-    @contextmanager
-    def incoming(self) -> Iterator[Path]:
-        """Lend a path for a file that only lives for one request (an archive to be unpacked)."""
-        path = self._incoming / secrets.token_hex(16)
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
 
     def create(self) -> Writer:
         """Begin a new content."""

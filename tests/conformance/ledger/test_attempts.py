@@ -134,7 +134,8 @@ def test_a_submitted_job(ledger: Ledger, task: TaskEntry) -> None:
     attempt = opened(ledger, task, inputs={"fingerprints": {"x/Y": "1"}})
     ledger.take(attempt.id, holder)
     ledger.advance(attempt.id, holder, tries=3, retry_at=UNTIL)
-    attempt = ledger.submitted(attempt.id, holder, "42", {"jobid": "42"})
+    ledger.submitted_all(holder, {attempt.id: NewJob(job_id="42", fields={"jobid": "42"})})
+    (attempt,) = ledger.attempts(task.id)
     entry, write = ledger.task(task.id), ledger.take_write(task.id, me())
     assert write is not None
     assert (Stage.SUBMITTED, "42", 0, None, True) == (
@@ -283,7 +284,6 @@ def test_one_that_cannot_run_stops_all_of_them(ledger: Ledger) -> None:
 Change = Callable[[Ledger, Attempt, str], object]
 CHANGES: dict[str, Change] = {
     "advance": lambda ledger, attempt, holder: ledger.advance(attempt.id, holder, tries=9),
-    "submitted": lambda ledger, attempt, holder: ledger.submitted(attempt.id, holder, "9", {"a": "b"}),
     "collecting": lambda ledger, attempt, holder: ledger.collecting(attempt.id, holder, {"a": "b"}),
     "close": lambda ledger, attempt, holder: ledger.close_attempt(
         attempt.id, holder, Status.JOB_ERROR, "x", {"a": "b"}
@@ -319,6 +319,17 @@ def test_a_closed_attempt_is_closed(ledger: Ledger, task: TaskEntry, change: str
     assert before == whole(ledger, task)
 
 
+def test_groups_leave_a_closed_attempt(ledger: Ledger, task: TaskEntry) -> None:
+    """Neither a job nor a change of several at once is written to an attempt that has ended."""
+    holder = me()
+    attempt = running(ledger, task, holder)
+    ledger.close_attempt(attempt.id, holder, Status.JOB_ERROR, "x", None)
+    before = whole(ledger, task)
+    noted = ledger.submitted_all(holder, {attempt.id: NewJob(job_id="9", fields={"a": "b"})})
+    changed = ledger.advance_all(holder, {attempt.id: {"tries": 9}})
+    assert (set(), {}, before) == (noted, changed, whole(ledger, task))
+
+
 ILLEGAL: dict[str, Change] = {
     "collecting what never ran": CHANGES["collecting"],
     "complete without collection": lambda ledger, attempt, holder: ledger.close_attempt(
@@ -346,5 +357,5 @@ def test_a_job_for_a_task_that_is_complete(ledger: Ledger) -> None:
     attempt = held(ledger, ended, holder)
     before = whole(ledger, ended)
     with pytest.raises(IllegalTransition):
-        ledger.submitted(attempt.id, holder, "42", {})
+        ledger.submitted_all(holder, {attempt.id: NewJob(job_id="42", fields={})})
     assert before == whole(ledger, ended)

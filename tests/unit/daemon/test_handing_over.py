@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 
 import pytest
+from sqlalchemy import select
 from support.ledger import me, new_task
 from support.orders import order
 from support.quiet import quiet_workplace
@@ -15,13 +16,14 @@ from support.stand_in_cluster import StandInCluster
 from cci.cluster.base import JobRef, JobSpec
 from cci.daemon import staging
 from cci.daemon.asking import ScriptForm
-from cci.daemon.handing_over import begin_all, hand_over_all
+from cci.daemon.handing_over import begin_all, hand_over
 from cci.daemon.holder import holding
 from cci.daemon.jobdir import JobDirectory
 from cci.daemon.ledger import Attempt, Stage
+from cci.daemon.ledger.tables import AttemptRow
 from cci.daemon.order import to_json
 from cci.daemon.pacing import HOLD_S, wait_for_turn
-from cci.daemon.submission import prepare
+from cci.daemon.submission import Work, prepare
 from cci.daemon.workplace import Workplace
 from cci.errors import ClusterUnavailable, SubmissionRefused
 from cci.status import Status
@@ -37,11 +39,14 @@ class StandInForGroups(StandInCluster):
         super().__init__()
         self.workplace = workplace
         self.groups: list[list[Stage]] = []
+        self.busy = Event()
 
     def submit_all(self, jobs: Sequence[JobSpec]) -> list[JobRef | Exception]:
-        """Note what the ledger says of the jobs when they come, and answer."""
+        """Note what the ledger says of the jobs when they come, and answer when the cluster is not busy."""
         known = {one.directory: one for one in self.workplace.ledger.open_attempts(self.workplace.url)}
         self.groups.append([known[str(job.directory)].state for job in jobs])
+        while self.busy.is_set() and not self.workplace.stopping.wait(0.01):
+            pass
         answers = {1: SubmissionRefused("no such queue"), 2: ClusterUnavailable("cut")}
         return [answers.get(job.memory_mb, JobRef(job.directory.parent.name, job.name)) for job in jobs]
 
@@ -55,11 +60,16 @@ def place(tmp_path: Path) -> Iterator[Workplace]:
         yield workplace
 
 
-def groups(place: Workplace) -> list[list[Stage]]:
-    """Return what the ledger said of the jobs in each group, as they came."""
+def cluster_of(place: Workplace) -> StandInForGroups:
+    """Return the stand-in."""
     cluster = place.clusters["standin"]
     assert isinstance(cluster, StandInForGroups)
-    return cluster.groups
+    return cluster
+
+
+def groups(place: Workplace) -> list[list[Stage]]:
+    """Return what the ledger said of the jobs in each group, as they came."""
+    return cluster_of(place).groups
 
 
 def staged(place: Workplace, number: int, memory_mb: int = 100) -> Attempt:
@@ -80,6 +90,11 @@ def staged(place: Workplace, number: int, memory_mb: int = 100) -> Attempt:
     return attempt
 
 
+def prepared(place: Workplace, attempts: Sequence[Attempt], holder: str) -> list[Work]:
+    """Prepare attempts for the cluster, one after the other."""
+    return [work for one in attempts if (work := prepare(place, one, holder))]
+
+
 def outcomes(place: Workplace) -> list[tuple[Stage, str]]:
     """Return state and job of every open attempt, and make sure that nobody holds one."""
     found = place.ledger.open_attempts(place.url)
@@ -89,17 +104,22 @@ def outcomes(place: Workplace) -> list[tuple[Stage, str]]:
 
 def test_announced_before_and_noted_after(place: Workplace) -> None:
     """Jobs go to the cluster in groups, each with its intent in the ledger, and have their ids afterwards."""
-    attempts = [staged(place, number) for number in range(7)]
-    with holding() as holder:
-        works = [work for one in attempts if (work := prepare(place, one, holder))]
-        before = {one.state for one in place.ledger.open_attempts(place.url)}
-        done = hand_over_all(works)
+    attempts = [staged(place, number) for number in range(8)]
+    cluster_of(place).busy.set()
+    before: list[Stage] = []
 
-    assert ({Stage.STAGING}, {one.id for one in attempts}) == (before, done)
-    assert [[Stage.SUBMITTING] * 3, [Stage.SUBMITTING] * 3, [Stage.SUBMITTING]] == sorted(
-        groups(place), key=len, reverse=True
-    )
-    assert [(Stage.SUBMITTED, f"T{number}") for number in range(7)] == outcomes(place)
+    def told(done: int) -> None:
+        if done == 1:
+            before.extend(one.state for one in place.ledger.open_attempts(place.url))
+        if done == len(attempts):
+            cluster_of(place).busy.clear()
+
+    done = begin_all(place, attempts, told)
+
+    assert ([Stage.STAGING] * 8, {one.id for one in attempts}) == (before, done)
+    # the first two go alone, for the cluster is free; the others have come together meanwhile
+    assert [[Stage.SUBMITTING] * many for many in (1, 1, 3, 3)] == sorted(groups(place), key=len)
+    assert [(Stage.SUBMITTED, f"T{number}") for number in range(8)] == outcomes(place)
     assert {Status.JOB_RUNNING} == {place.ledger.task(one.task_id).status for one in attempts}
 
 
@@ -107,7 +127,7 @@ def test_each_has_its_own_answer(place: Workplace) -> None:
     """In one group one job is taken, one refused, and one without an answer: that one may exist."""
     attempts = [staged(place, number, memory_mb) for number, memory_mb in enumerate((100, 1, 2))]
     with holding() as holder:
-        done = hand_over_all([work for one in attempts if (work := prepare(place, one, holder))])
+        done = hand_over(prepared(place, attempts, holder))
 
     assert {attempts[0].id} == done
     assert [(Stage.SUBMITTED, "T0"), (Stage.SUBMITTING, ""), (Stage.SUBMITTING, "")] == outcomes(place)
@@ -120,10 +140,10 @@ def test_one_that_may_not_run_stops_no_other(place: Workplace) -> None:
     """A job whose task was brought to an end meanwhile is not noted; the others of its group are."""
     attempts = [staged(place, number) for number in range(3)]
     with holding() as holder:
-        works = [work for one in attempts if (work := prepare(place, one, holder))]
+        works = prepared(place, attempts, holder)
         place.ledger.move(attempts[1].task_id, Status.JOB_ERROR, "a person was quicker")
         place.ledger.move(attempts[1].task_id, Status.PRE_RUNNING, "and quicker still")
-        done = hand_over_all(works)
+        done = hand_over(works)
 
     assert {attempts[0].id, attempts[2].id} == done
     assert (Stage.SUBMITTING, "") == outcomes(place)[1]
@@ -133,10 +153,10 @@ def test_what_another_has_taken_over_is_left(place: Workplace) -> None:
     """Who lost an attempt between staging and its intent does not hand it over."""
     attempts = [staged(place, number) for number in range(2)]
     with holding() as holder:
-        works = [work for one in attempts if (work := prepare(place, one, holder))]
+        works = prepared(place, attempts, holder)
         place.ledger.release(attempts[0].id, holder)
         place.ledger.take(attempts[0].id, me())
-        done = hand_over_all(works)
+        done = hand_over(works)
 
     assert ({attempts[1].id}, [[Stage.SUBMITTING]]) == (done, groups(place))
     assert Stage.STAGING is place.ledger.attempts(attempts[0].task_id)[0].state
@@ -144,14 +164,23 @@ def test_what_another_has_taken_over_is_left(place: Workplace) -> None:
 
 def test_a_stop_leaves_what_waits(place: Workplace) -> None:
     """What is prepared and not handed over when all comes to an end has no intent, and nobody holds it."""
-    attempts = [staged(place, number) for number in range(2)]
-    with holding() as holder:
-        works = [work for one in attempts if (work := prepare(place, one, holder))]
-        place.stopping.set()
-        done = hand_over_all(works)
+    attempts = [staged(place, number) for number in range(6)]
+    cluster_of(place).busy.set()
+    kept: list[Attempt | None] = []
 
-        assert set() == done
-        assert [(Stage.STAGING, "")] * 2 == outcomes(place)
+    def told(done: int) -> None:
+        if done == len(attempts):
+            kept.extend(place.ledger.take(one.id, me()) for one in attempts)
+            place.stopping.set()
+
+    done = begin_all(place, attempts, told)
+
+    # who was at work no longer is, so that others might take what was left in hand too
+    with place.ledger._reading() as session:
+        holders = session.scalars(select(AttemptRow.holder)).all()
+    assert ([None] * 6, [""] * 6) == (kept, holders)
+    assert (2, [[Stage.SUBMITTING]] * 2) == (len(done), groups(place))
+    assert [Stage.STAGING] * 4 + [Stage.SUBMITTED] * 2 == sorted(state for state, _ in outcomes(place))
 
 
 def test_who_waits_for_a_turn_has_announced_nothing(tmp_path: Path) -> None:

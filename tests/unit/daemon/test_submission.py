@@ -16,7 +16,7 @@ from support.quiet import quiet_workplace
 from support.stand_in_cluster import StandInCluster
 
 from cci.daemon.caps import in_use
-from cci.daemon.handing_over import carry_on
+from cci.daemon.handing_over import begin
 from cci.daemon.ledger import Attempt, Stage
 from cci.daemon.order import to_json
 from cci.daemon.refusals import reconsider, refusing
@@ -78,7 +78,7 @@ def told(workplace: Workplace, *attempts: Attempt) -> list[str]:
     """Carry attempts on; return what the operator is told."""
     with capture_logs() as logged:
         for attempt in attempts:
-            carry_on(workplace, attempt)
+            begin(workplace, attempt)
     return [str(one["event"]) for one in logged if one["log_level"] in {"error", "warning"}]
 
 
@@ -101,7 +101,7 @@ def test_ever_more_rarely(place: Workplace, tries: int, wait_s: int) -> None:
     """Each refusal doubles the wait, up to an hour."""
     attempt = change(place, announced(place), tries=tries)
     before = datetime.now(UTC)
-    carry_on(place, attempt)
+    begin(place, attempt)
     after = datetime.now(UTC)
     retry_at = now(place, attempt).retry_at
 
@@ -142,7 +142,7 @@ def test_more_than_the_cluster_gives(place: Workplace) -> None:
     change(place, attempt, inputs=as_inputs(order(), again))
     statuses = []
     for _ in range(5):
-        carry_on(place, attempt)
+        begin(place, attempt)
         statuses.append(place.ledger.task(attempt.task_id).status)
 
     assert [*[Status.PRE_COMPLETE] * 4, Status.JOB_ERROR] == statuses
@@ -154,9 +154,9 @@ def test_more_than_the_cluster_gives(place: Workplace) -> None:
 def test_taken_after_all(place: Workplace) -> None:
     """What the cluster takes at last is a job like any other, without a trace of the refusal."""
     attempt = announced(place)
-    carry_on(place, attempt)
+    begin(place, attempt)
     cluster_of(place).refuses = ""
-    carry_on(place, attempt)
+    begin(place, attempt)
     taken = now(place, attempt)
 
     assert (Stage.SUBMITTED, "", "") == (taken.state, taken.cause, taken.job_state)
@@ -175,7 +175,7 @@ def with_other_settings(place: Workplace) -> None:
 def test_other_settings_begin_anew(place: Workplace) -> None:
     """A refused attempt is given up when the settings change, and not before."""
     attempt = announced(place)
-    carry_on(place, attempt)
+    begin(place, attempt)
     unchanged = reconsider(place)
     with_other_settings(place)
 
@@ -187,9 +187,9 @@ def test_other_settings_begin_anew(place: Workplace) -> None:
 def test_nothing_is_given_up_in_doubt(place: Workplace) -> None:
     """Once the job may have been taken, other settings are no reason to give the attempt up."""
     attempt = announced(place)
-    carry_on(place, attempt)
+    begin(place, attempt)
     cluster_of(place).silent_after_submit = True
-    carry_on(place, attempt)
+    begin(place, attempt)
     with_other_settings(place)
 
     assert 0 == reconsider(place)

@@ -18,7 +18,7 @@ from support.quiet import quiet_workplace
 from support.stand_in_cluster import StandInCluster
 
 from cci.cluster.base import Accounting, JobState
-from cci.daemon.ledger import Attempt, Stage, TaskEntry
+from cci.daemon.ledger import Attempt, NewJob, Stage, TaskEntry
 from cci.daemon.order import to_json
 from cci.daemon.watching import watch
 from cci.daemon.witnesses import UNSEEN_SINCE
@@ -101,8 +101,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         Path(opened.directory).mkdir(parents=True)
         holder = me()
         workplace.ledger.take(opened.id, holder)
-        attempt = workplace.ledger.submitted(opened.id, holder, "42", {})
-        workplace.ledger.release(opened.id, holder)
+        workplace.ledger.submitted_all(holder, {opened.id: NewJob(job_id="42", fields={})})
+        (attempt,) = workplace.ledger.attempts(entry.id)
         yield Scene(workplace=workplace, cluster=cluster, entry=entry, attempt=attempt)
 
 
