@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cci import settings as configuration
-from cci.daemon.workplace import Workplace, open_workplace
-from cci.settings import Settings
+if TYPE_CHECKING:
+    from cci.daemon.workplace import Workplace
+    from cci.settings import Settings
 
 #: Wider than any line, for where there is no window: files and pipes get one line for each row.
 ENDLESS = 100_000
@@ -41,11 +41,15 @@ class Context:
 
     def settings(self) -> Settings:
         """Read the settings."""
+        from cci import settings as configuration
+
         path = configuration.find_file(settings=self._settings, home=self.home)
         return configuration.load(path, home=self.home)
 
     def workplace(self, *, who: str = "") -> Workplace:
         """Open the workplace, and tell of sections that had to be left out."""
+        from cci.daemon.workplace import open_workplace
+
         workplace = open_workplace(self.settings(), who=who or f"cci {click.get_current_context().info_name}")
         for problem in workplace.problems:
             print_line(self.errors, Text.assemble(("left out: ", "yellow"), str(problem)))

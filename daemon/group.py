@@ -4,37 +4,64 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 
 import click
 import structlog
 
-from cci.archive.cli import archive as archive_commands
 from cci.daemon import logs
 from cci.daemon.cli import INTERRUPTED
-from cci.daemon.commands import (
-    demo,
-    doctor,
-    explain,
-    limit,
-    report,
-    run,
-    show_script,
-    sweep,
-    tasks,
-    wishes,
-)
-from cci.daemon.commands import logs as log_commands
 from cci.daemon.context import Context, complain, make_console
 from cci.errors import CciError
 
 #: EX_SOFTWARE of sysexits.h
 UNEXPECTED = 70
 LEVELS = ["debug", "info", "warning", "error"]
+#: The module of each command; there it has its own name, with an underscore for a hyphen.
+HOMES = {
+    "archive": "cci.archive.cli",
+    "demo": "cci.daemon.commands.demo",
+    "doctor": "cci.daemon.commands.doctor",
+    "explain": "cci.daemon.commands.explain",
+    "history": "cci.daemon.commands.tasks",
+    "hold": "cci.daemon.commands.wishes",
+    "kill": "cci.daemon.commands.wishes",
+    "limit": "cci.daemon.commands.limit",
+    "logs": "cci.daemon.commands.logs",
+    "release": "cci.daemon.commands.wishes",
+    "report": "cci.daemon.commands.report",
+    "rerun": "cci.daemon.commands.wishes",
+    "run": "cci.daemon.commands.run",
+    "show": "cci.daemon.commands.tasks",
+    "show-script": "cci.daemon.commands.show_script",
+    "status": "cci.daemon.commands.tasks",
+    "sweep": "cci.daemon.commands.sweep",
+    "takeover": "cci.daemon.commands.sweep",
+    "tasks": "cci.daemon.commands.tasks",
+    "why": "cci.daemon.commands.tasks",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Loads a command when it is asked for: most commands need little of what all of them need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        del ctx
+        return sorted(HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; after a name that is none, click looks among all for one that is like it."""
+        for name in [cmd_name] if cmd_name in HOMES else HOMES:
+            if name not in self.commands:
+                module = import_module(HOMES[name])
+                self.add_command(_placed(getattr(module, name.replace("-", "_"))), name)
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--settings", type=click.Path(path_type=Path), help="Settings file.")
 @click.option("--home", type=click.Path(path_type=Path), help="Keep everything below this folder.")
 @click.option("--log-level", type=click.Choice(LEVELS), help="Default: warning; for `cci run` info.")
@@ -69,12 +96,6 @@ def _place(context: click.Context, option: click.Parameter, value: Path | None) 
         chosen = context.find_object(Context)
         assert chosen is not None
         chosen.place(**{str(option.name): value})
-
-
-for _module in (sweep, tasks, explain, report, log_commands, show_script, wishes, limit, run, doctor, demo):
-    for _command in _module.COMMANDS:
-        cci.add_command(_placed(_command))
-cci.add_command(archive_commands)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:

@@ -1,13 +1,14 @@
 """The one module that imports pyxnat: it makes the connection whose five verbs carry every request.
 
-The import is late: pyxnat brings pandas and nibabel along, and most commands never talk to an archive.
+The import is late: many commands never talk to an archive.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from requests.adapters import BaseAdapter
 from requests.cookies import RequestsCookieJar
 
 from cci.errors import SettingsError
+
+_MAKING = threading.Lock()
 
 
 class Verbs(Protocol):
@@ -80,6 +83,20 @@ def _hidden(module: str) -> Iterator[None]:
         sys.modules.pop(module, None)
 
 
+@contextmanager
+def _without_derivatives(pyxnat: Any) -> Iterator[None]:
+    """Let an Interface that is made inside not look for pyxnat's readers of what other pipelines made.
+
+    They load pandas and nibabel, which costs half a second; the verbs have no use for them.
+    """
+    derivatives = pyxnat.core.derivatives
+    places, derivatives.__path__ = derivatives.__path__, []
+    try:
+        yield
+    finally:
+        derivatives.__path__ = places
+
+
 def make_interface(
     url: str,
     user: str,
@@ -103,9 +120,12 @@ def make_interface(
     proxy
         Address of a proxy; the environment's if left out.
     kind
-        A subclass of `pyxnat.Interface`.
+        A subclass of `pyxnat.Interface` with all that it offers; left out, nothing but the verbs is of use.
     """
-    interface = (kind or load_pyxnat().Interface)(server=url.rstrip("/"), user=user, password=password)
+    with _MAKING:
+        pyxnat = load_pyxnat()
+        with nullcontext() if kind else _without_derivatives(pyxnat):
+            interface = (kind or pyxnat.Interface)(server=url.rstrip("/"), user=user, password=password)
     session: requests.Session = interface._http  # noqa: SLF001 -- pyxnat has no other way in
     # pyxnat takes http_proxy itself and forgets no_proxy and https; requests does this right when left alone
     session.proxies = {"http": proxy, "https": proxy} if proxy else {}

@@ -107,6 +107,3 @@ def _tell(context: Context, workplace: Workplace, home: demonstration.DemoHome) 
     good = len(tasks) - sum(one.got != "no task" for one in wrong)
     context.console.print(f"\n{good} of {len(tasks)} tasks ended as their data deserve", highlight=False)
     return int(bool(wrong))
-
-
-COMMANDS = (demo,)

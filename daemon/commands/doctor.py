@@ -46,6 +46,3 @@ def _say(context: Context, finding: Finding) -> None:
     context.say(Text.assemble((f"{finding.verdict:4}", COLOURS[finding.verdict]), f" {said}"))
     if finding.hint:
         context.say(f"     {finding.hint}")
-
-
-COMMANDS = (doctor,)

@@ -77,6 +77,3 @@ def _list(context: Context, *, as_json: bool) -> None:
     for cause in CAUSES.values():
         table.add_row(Text(cause.code), Text(cause.means), Text(cause.retry))
     context.table(table)
-
-
-COMMANDS = (explain,)

@@ -97,6 +97,3 @@ def _origin(one: Limit) -> str:
         return "settings" if one.cap.value is not None else ""
     usual = "no cap" if one.in_settings is None else str(one.in_settings)
     return f"{one.cap.who} at {moment(one.cap.at)} UTC, in place of {usual}"
-
-
-COMMANDS = (limit,)

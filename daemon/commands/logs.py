@@ -92,6 +92,3 @@ def _print_from(path: Path, position: int) -> int:
         content = stream.read()
     click.echo(content.decode("utf-8", "replace"), nl=False)
     return position + len(content)
-
-
-COMMANDS = (logs,)

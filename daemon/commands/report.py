@@ -183,6 +183,3 @@ def failed(
     title = "Failed attempts" + (f" since {since:%Y-%m-%d %H:%M} UTC" if since else "")
     for line in failures.page(found, title=title, at=datetime.now(UTC)):
         click.echo(line)
-
-
-COMMANDS = (report,)

@@ -20,6 +20,3 @@ def run(context: Context, projects: tuple[str, ...], *, yes: bool) -> int:
     with context.workplace(who="cci run") as workplace, signals.stop_on_signals(workplace.stopping):
         options = SweepOptions(consent=yes, remember=True)
         return run_daemon(workplace, choose_projects(workplace, projects), options)
-
-
-COMMANDS = (run,)

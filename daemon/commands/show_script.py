@@ -35,6 +35,3 @@ def describe(script: Script) -> str:
     if script.is_there:
         return f"attempt {script.attempt} on {script.cluster}{job}: {script.path}"
     return f"attempt {script.attempt} on {script.cluster}{job}: would be {script.path}"
-
-
-COMMANDS = (show_script,)

@@ -165,6 +165,3 @@ def takeover(context: Context, project: str, *, as_json: bool) -> None:
         context.answer(record)
     else:
         context.say(f"{project} belongs to this instance now ({record['instance']} on {record['host']})")
-
-
-COMMANDS = (sweep, takeover)

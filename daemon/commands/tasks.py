@@ -131,6 +131,3 @@ def history(context: Context, task: str, *, as_json: bool) -> None:
         context.answer([vars(change) for change in changes])
         return
     context.table(history_table(changes))
-
-
-COMMANDS = (status, tasks, show, why, history)

@@ -129,6 +129,3 @@ def release(context: Context, **choice: Any) -> int:
 def kill(context: Context, **choice: Any) -> int:
     """End the jobs of TASKS."""
     return _for_each(context, "kill", control.kill, "was killed", **choice)
-
-
-COMMANDS = (rerun, hold, release, kill)

@@ -13,9 +13,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from tenacity import retry, retry_if_exception_type, stop_after_delay
@@ -53,6 +51,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
     }
 )
 MOUNTS = Path("/proc/mounts")
+MIGRATIONS = Path(__file__).parent / "migrations"
+#: The last of the migrations.
+NEWEST = "0002"
 BUSY_TIMEOUT_S = 60
 
 
@@ -169,11 +170,28 @@ def _sqlite(url: URL) -> Engine:
 
 def _migrate(engine: Engine) -> None:
     """Run the Alembic migrations that this database has not had."""
+    with engine.connect().execution_options(reading=True) as connection:
+        due = _revision(connection) != NEWEST
+    if due:
+        with engine.begin() as connection:
+            _upgrade(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    """Return which migration the database has had last; asked without Alembic, which is slow to load."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        if inspect(connection).dialect.name == "postgresql":
-            # two daemons that start together migrate one after the other
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(2205130365)")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.set_main_option("script_location", str(MIGRATIONS))
+    if connection.dialect.name == "postgresql":
+        # two daemons that start together migrate one after the other
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(2205130365)")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -6,6 +6,13 @@ import configparser
 import pathlib
 import subprocess
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
+
+import click
+import pytest
+
+from cci.daemon import commands, group
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -25,11 +32,37 @@ def test_every_package_is_listed() -> None:
     assert listed == found
 
 
-def test_command_needs_no_spider_libraries() -> None:
-    """A login node runs the command without what the spiders compute with."""
+def test_every_command_can_be_called() -> None:
+    """A command that a module defines is known by its name, though it is loaded only when it is called."""
+    modules = [
+        import_module(f"{commands.__name__}.{found.name}") for found in iter_modules(commands.__path__)
+    ]
+    defined = [
+        value for module in modules for value in vars(module).values() if isinstance(value, click.Command)
+    ]
+    below = {name for command in defined if isinstance(command, click.Group) for name in command.commands}
+
+    assert {command.name for command in defined} - below | {"archive"} == {*group.HOMES}
+
+
+LIBRARIES = {"nilearn", "dipy", "matplotlib", "scipy", "pydicom", "dcm2niix"}
+LEDGER = {"sqlalchemy", "alembic", "pydantic", "requests"}
+
+
+@pytest.mark.parametrize(
+    ("names", "unneeded"),
+    [
+        (list(group.HOMES), LIBRARIES | {"pandas", "nibabel", "pyxnat", "alembic"}),
+        (["status", "tasks", "why", "hold", "sweep"], {"apscheduler", "starlette", "granian"}),
+        (["archive", "explain"], LEDGER),
+    ],
+    ids=["all", "most", "those without a ledger"],
+)
+def test_commands_load_only_what_they_need(names: list[str], unneeded: set[str]) -> None:
+    """A login node runs commands without what the spiders compute with; none waits for what others need."""
     code = (
-        "import sys, cci.daemon.group; "
-        "print({'nilearn', 'dipy', 'matplotlib', 'scipy', 'pydicom', 'dcm2niix'} & set(sys.modules))"
+        "import sys; from cci.daemon.group import cci; "
+        f"[cci.get_command(None, name) for name in {names}]; print({unneeded} & set(sys.modules))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

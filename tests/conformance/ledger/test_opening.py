@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from support.ledger import made, me, nothing, race
 from support.postgres import Postgres, running_postgres
@@ -20,6 +21,26 @@ def test_the_migrations_make_the_tables(url: str) -> None:
     """From an empty database the migrations lead to exactly the tables that the ledger works with."""
     open_ledger(url).close()
     plain = create_engine(url)
+    with plain.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    plain.dispose()
+    assert [] == differences
+
+
+def test_the_newest_migration_is_known() -> None:
+    """A ledger is migrated until it has had the last of the migrations, which is known without looking."""
+    assert ScriptDirectory(str(engine.MIGRATIONS)).get_current_head() == engine.NEWEST
+
+
+def test_an_older_ledger_is_migrated(url: str) -> None:
+    """A ledger that lacks the last migration gets it when it is opened."""
+    open_ledger(url).close()
+    plain = create_engine(url)
+    with plain.begin() as connection:
+        connection.execute(text("DROP TABLE cap"))
+        connection.execute(text("DROP TABLE away"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    open_ledger(url).close()
     with plain.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     plain.dispose()

@@ -350,6 +350,19 @@ def test_pyxnat_is_imported_late() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_requests_need_not_what_the_object_tree_needs() -> None:
+    """The object tree of a notebook has pyxnat's derivatives; requests do without what these load."""
+    program = (
+        "import sys; from cci.xnat import Connection, over_pyxnat; heavy = {'pandas', 'nibabel'}\n"
+        "connection = Connection('http://127.0.0.1:9', 'user', 'secret'); connection.interface()\n"
+        "print(heavy & set(sys.modules))\n"
+        "tree = connection.make_interface(over_pyxnat.load_pyxnat().Interface)\n"
+        "print(heavy <= set(sys.modules), 'FREESURFER7' in tree._mod_functions)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert ["set()", "True True"] == done.stdout.splitlines()
+
+
 def test_password_is_not_shown() -> None:
     """The representation of a connection has no password."""
     connection = Connection("https://xnat.example.org/", "user", "s3cret-word")
