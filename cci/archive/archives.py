@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -20,7 +20,10 @@ from cci.archive.limits import Limits
 from cci.archive.values import safe_path
 
 _COPY = 1 << 20
-_MAX_READ = 1 << 24
+#: What a tar may say about one member, and a zip about one entry on average, in bytes.
+_MAX_HEADER = 1 << 24
+_ENTRY = 320
+_ENTRY_MARK = b"PK\x01\x02"
 #: What a damaged archive raises; RuntimeError is an encrypted one.
 _DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
@@ -53,7 +56,7 @@ def unpack(path: Path, name: str, limits: Limits) -> Iterator[tuple[str, Content
     TooLarge
         It unfolds to more than the limits allow. The streams raise this too.
     """
-    members = _unzip(path) if name.lower().endswith(".zip") else _untar(path)
+    members = _unzip(path, limits) if name.lower().endswith(".zip") else _untar(path, limits)
     left = limits.unpacked(path.stat().st_size)
     try:
         for number, (inside, stream) in enumerate(members):
@@ -66,8 +69,8 @@ def unpack(path: Path, name: str, limits: Limits) -> Iterator[tuple[str, Content
         raise BadRequest(f"{name} cannot be unpacked: {error}") from error
 
 
-def _unzip(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with zipfile.ZipFile(path) as archive:
+def _unzip(path: Path, limits: Limits) -> Iterator[tuple[str, IO[bytes]]]:
+    with open_zip(path, limits) as archive:
         for info in archive.infolist():
             # the upper half holds the Unix mode: links are refused, not followed
             if (info.external_attr >> 16) & 0o170000 == 0o120000:
@@ -105,16 +108,11 @@ class Content:
         return part
 
 
-class _Cautious(io.BufferedIOBase):
-    """A file for `tarfile`, which reads a header of any announced length into memory: not from here."""
+class _Source(io.BufferedIOBase):
+    """An archive's own bytes, of which not more is read at once than is fit to be kept in memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0 or size > _MAX_READ:
-            raise tarfile.ReadError("it has a header of more than 16 MB")
-        return self._stream.read(size)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         return self._stream.seek(offset, whence)
@@ -126,24 +124,91 @@ class _Cautious(io.BufferedIOBase):
         return True
 
 
-def _untar(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+class _ZipSource(_Source):
+    """A file for `zipfile`, which begins by reading the whole directory, and keeps all of it."""
+
+    def __init__(self, stream: IO[bytes], limits: Limits) -> None:
+        super().__init__(stream)
+        self._limits = limits
+        self.opening = True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if not self.opening:
+            return self._stream.read(-1 if size is None else size)
+        most = self._limits.members * _ENTRY
+        data = self._stream.read(most + 1 if size is None or size < 0 else min(size, most + 1))
+        if len(data) > most or data.count(_ENTRY_MARK) > self._limits.members:
+            raise TooLarge(f"the zip has more than {self._limits.members} files in it")
+        return data
+
+
+@contextmanager
+def open_zip(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
+    """Lend a zip, opened for reading.
+
+    Raises
+    ------
+    TooLarge
+        Its directory is larger than that of so many files as the limits allow.
+    """
+    with path.open("rb") as raw:
+        source = _ZipSource(raw, limits)
+        with zipfile.ZipFile(cast("IO[bytes]", source)) as archive:
+            source.opening = False
+            yield archive
+
+
+class _TarSource(_Source):
+    """A file for `tarfile`, which reads headers of any announced length into memory: not from here."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream)
+        self._left = _MAX_HEADER
+
+    def allow(self, size: int) -> None:
+        """Let no more than so many bytes be read from now on."""
+        self._left = size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0 or size > self._left:
+            raise tarfile.ReadError("it has a header of more than 16 MB")
+        self._left -= size
+        return self._stream.read(size)
+
+
+def _untar(path: Path, limits: Limits) -> Iterator[tuple[str, IO[bytes]]]:
     with path.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         stream = gzip.GzipFile(fileobj=raw) if zipped else raw
-        with tarfile.open(fileobj=_Cautious(cast("IO[bytes]", stream)), mode="r:") as archive:
-            yield from _files(archive)
+        source = _TarSource(cast("IO[bytes]", stream))
+        with tarfile.open(fileobj=source, mode="r:") as archive:
+            for info in _members(archive, source, limits):
+                with closing(_content(archive, info)) as content:
+                    yield safe_path(info.name.removeprefix("./")), content
 
 
-def _files(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
-    for info in archive:
-        if info.isdir():
-            continue
-        stream = archive.extractfile(info) if info.isfile() else None
-        if stream is None:
-            raise BadRequest(f"{info.name!r} is neither a file nor a folder")
-        with closing(stream):
-            yield safe_path(info.name.removeprefix("./")), stream
+def _members(archive: tarfile.TarFile, source: _TarSource, limits: Limits) -> Iterator[tarfile.TarInfo]:
+    """Yield the members but folders; these count, too: a bomb can be made of nothing else."""
+    number = 0
+    while (info := archive.next()) is not None:
+        number += 1
+        if number > limits.members:
+            raise TooLarge(f"the tar has more than {limits.members} files and folders in it")
+        # what it would keep until the end
+        archive.members.clear()  # type: ignore[attr-defined]  # of the library's inner life
+        archive.pax_headers = {}
+        if not info.isdir():
+            source.allow(info.size)
+            yield info
+        source.allow(_MAX_HEADER)
+
+
+def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    stream = archive.extractfile(info) if info.isfile() else None
+    if stream is None:
+        raise BadRequest(f"{info.name!r} is neither a file nor a folder")
+    return stream
 
 
 class _Pipe(io.RawIOBase):

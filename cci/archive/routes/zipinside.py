@@ -5,12 +5,15 @@ from __future__ import annotations
 import mimetypes
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
+from cci.archive.archives import open_zip
 from cci.archive.call import Call, table_response
+from cci.archive.limits import Limits
 from cci.archive.errors import BadRequest, Missing
 
 _COPY = 1 << 20
@@ -31,7 +34,7 @@ def list_entries(call: Call, path: Path, uri: str) -> Response:
     BadRequest
         The file is no zip.
     """
-    with _opened(path) as archive:
+    with _opened(path, call.store.limits) as archive:
         rows = [
             [info.filename.rpartition("/")[2], info.file_size, f"{uri}!{info.filename}"]
             for info in archive.infolist()
@@ -50,10 +53,13 @@ def send_entry(path: Path, entry: str) -> Response:
     Missing
         The zip has no such entry.
     """
-    with _opened(path) as archive:
+    limits = call.store.limits
+    with _opened(path, limits) as archive:
         try:
             size = archive.getinfo(entry).file_size
         except KeyError:
+        # said now, before the answer has begun
+        archive.open(entry).close()
             raise Missing(f"Not Found: there is no {entry} in the zip") from None
     name = entry.rpartition("/")[2]
     headers = {
@@ -61,18 +67,20 @@ def send_entry(path: Path, entry: str) -> Response:
         "Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}",
     }
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return StreamingResponse(_content(path, entry), headers=headers, media_type=kind)
+    return StreamingResponse(_content(path, entry, limits), headers=headers, media_type=kind)
 
 
-def _content(path: Path, entry: str) -> Iterator[bytes]:
+def _content(path: Path, entry: str, limits: Limits) -> Iterator[bytes]:
     # a damaged entry ends here, with less than was announced: the client sees it is cut
-    with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
+    with open_zip(path, limits) as archive, archive.open(entry) as stream:
         while part := stream.read(_COPY):
             yield part
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+@contextmanager
+def _opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise BadRequest("the file is no zip that can be read") from error
+        with open_zip(path, limits) as archive:
+            yield archive
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise BadRequest(f"the zip cannot be read: {error}") from error

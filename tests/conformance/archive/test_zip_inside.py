@@ -8,6 +8,14 @@ from support.rest import Rest
 from support.site import Site
 
 
+def encrypted(content: bytes) -> bytes:
+    """Return a zip that says of its first entry that it is encrypted."""
+    changed = bytearray(content)
+    for at in (6, content.index(b"PK\x01\x02") + 8):
+        changed[at] |= 1
+    return bytes(changed)
+
+
 @pytest.fixture
 def packed(site: Site, rest: Rest, project: str, fill: Fill) -> str:
     """URI of a zip in a resource."""
@@ -17,6 +25,7 @@ def packed(site: Site, rest: Rest, project: str, fill: Fill) -> str:
     content = zip_bytes({"in/x.txt": b"hello", "y.txt": b""})
     rest.upload(f"{session}/resources/Z", "sub/a.zip", content).raise_for_status()
     rest.upload(f"{session}/resources/Z", "no.zip", b"no zip at all").raise_for_status()
+    rest.upload(f"{session}/resources/Z", "odd.zip", encrypted(content)).raise_for_status()
     return f"{session}/resources/Z/files/sub/a.zip"
 
 
@@ -44,3 +53,9 @@ def test_no_zip(rest: Rest, packed: str) -> None:
     uri = packed.replace("sub/a.zip", "no.zip")
     statuses = [rest.get(f"{uri}!x").status_code, rest.get(uri, {"listContents": "true"}).status_code]
     assert [400, 400] == statuses
+
+
+def test_unreadable_entry(rest: Rest, packed: str) -> None:
+    """An entry that cannot be read is refused, not sent by half."""
+    uri = packed.replace("sub/a.zip", "odd.zip")
+    assert [400, 200] == [rest.get(f"{uri}!{name}").status_code for name in ("in/x.txt", "y.txt")]

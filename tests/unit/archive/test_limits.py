@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.dicom import dicom
 
-from cci.archive.archives import unpack
+from cci.archive.archives import open_zip, unpack
 from cci.archive.dicom import read_instance
 from cci.archive.errors import BadRequest, TooLarge, Unprocessable
 from cci.archive.limits import Limits
@@ -95,6 +95,54 @@ def test_bomb_in_a_tar_header(tmp_path: Path) -> None:
     header.type, header.size = tarfile.XHDTYPE, 1 << 33
     with pytest.raises(BadRequest):
         list(read_all(tmp_path / "a.tar.gz", gzip.compress(header.tobuf() + bytes(1 << 16))))
+
+
+def sparse(size: int) -> bytes:
+    """Return a tar of one sparse file whose map goes on for so many bytes."""
+    header = tarfile.TarInfo("a")
+    header.type = tarfile.GNUTYPE_SPARSE
+    first = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+    more = bytearray(512)
+    first[482] = more[504] = 1
+    first[148:156] = b"%06o\0 " % sum(first[:148] + b" " * 8 + first[156:])
+    return bytes(first) + bytes(more) * (size // 512) + bytes(1024)
+
+
+def test_bomb_in_a_sparse_map(tmp_path: Path) -> None:
+    """A sparse file whose map alone would fill the memory is refused."""
+    assert [("a", b"")] == list(read_all(tmp_path / "a.tar.gz", gzip.compress(sparse(0))))
+    with pytest.raises(BadRequest):
+        list(read_all(tmp_path / "a.tar.gz", gzip.compress(sparse(1 << 25))))
+
+
+def folders_in_tar(count: int) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for number in range(count):
+            info = tarfile.TarInfo(f"d{number}")
+            info.type = tarfile.DIRTYPE
+            archive.addfile(info)
+    return buffer.getvalue()
+
+
+def folders_in_zip(count: int) -> bytes:
+    return zipped({f"d{number}/": b"" for number in range(count)})
+
+
+@pytest.mark.parametrize(("pack", "name"), [(folders_in_zip, "a.zip"), (folders_in_tar, "a.tar.gz")])
+def test_bomb_of_folders(tmp_path: Path, pack: Callable[[int], bytes], name: str) -> None:
+    """Folders count, too: a million of them fits in a few kilobytes, and not in memory."""
+    assert [] == list(read_all(tmp_path / name, pack(5)))
+    with pytest.raises(TooLarge):
+        list(read_all(tmp_path / name, pack(6)))
+
+
+def test_directory_of_a_zip(tmp_path: Path) -> None:
+    """The directory of a zip is not read if it is far too large for the files that there may be."""
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped({"n" * 3000: b""}))
+    with pytest.raises(TooLarge), open_zip(path, SMALL):
+        pass
 
 
 def test_encrypted_zip(tmp_path: Path) -> None:
