@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -103,6 +104,13 @@ def _coalesce(chunks: Iterator[bytes], size: int = 1 << 16) -> Iterator[bytes]:
 def text_response(text: str = "", status: int = 200) -> Response:
     """Answer with plain text."""
     return PlainTextResponse(text, status_code=status)
+
+
+def attachment(name: str) -> str:
+    """Return the header that names a download; where it can be, in the spelling that ``curl -OJ`` reads."""
+    if name.isascii() and name.isprintable() and not {'"', "\\"} & set(name):
+        return f'attachment; filename="{name}"'
+    return f"attachment; filename*=utf-8''{quote(name)}"
 
 
 def checked_path(request: Request) -> str:

@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response, StreamingR
 from cci.archive.access import check_edit
 from cci.archive.address import Address
 from cci.archive.archives import Entry, pack, unpack
-from cci.archive.call import Call, table_response, text_response
+from cci.archive.call import Call, attachment, table_response, text_response
 from cci.archive.errors import BadRequest, Broken, Missing
 from cci.archive.routes.entrynames import Place, folder_name
 from cci.archive.routes.resources import ensure_label, find_resources, labels
@@ -40,6 +40,8 @@ from cci.archive.values import safe_path
 _HEADERS = [
     *("Name", "Size", "URI", "collection", "file_tags", "file_format", "file_content", "cat_ID", "digest"),
 ]
+#: JSON lists of files name their columns, which other lists do not.
+_COLUMNS = f'"Columns":{json.dumps([{"key": name} for name in _HEADERS])},'
 _ARCHIVE_FORMS = {"zip": "application/zip", "tar": "application/x-tar", "tar.gz": "application/x-gzip"}
 
 
@@ -48,13 +50,18 @@ def get_files(call: Call, address: Address) -> Response:
     with call.store.database.read() as connection:
         if address.file and not address.file.endswith("/"):
             return _download(connection, call, address)
-        pairs = list(_listed(connection, call, address))
-        form = call.get("format").rpartition("/")[2]
-        if form in _ARCHIVE_FORMS:
-            return _packed(connection, call, address, pairs, form)
-        uris = {row.pk: resource_uri(connection, row) for row, _ in pairs}
+        return _several(connection, call, address, list(_listed(connection, call, address)))
+
+
+def _several(
+    connection: Connection, call: Call, address: Address, pairs: list[tuple[ResourceRow, FileRow]]
+) -> Response:
+    form = call.get("format").rpartition("/")[2]
+    if form in _ARCHIVE_FORMS:
+        return _packed(connection, call, address, pairs, form)
+    uris = {resource.pk: resource_uri(connection, resource) for resource, _ in pairs}
     rows = [_row(uris[resource.pk], resource, row) for resource, row in pairs]
-    return table_response(call, _HEADERS, rows, total=False)
+    return table_response(call, _HEADERS, rows, extra=_COLUMNS, total=False)
 
 
 def _listed(connection: Connection, call: Call, address: Address) -> Iterator[tuple[ResourceRow, FileRow]]:
@@ -119,24 +126,13 @@ def _download(connection: Connection, call: Call, address: Address) -> Response:
     for resource in resources if entry else ():
         row = find_file(connection, resource, packed)
         if row is not None:
-            return send_entry(call, call.store.blobs.path(row.blob), entry)
+            return send_entry(call.store.blobs.path(row.blob), entry)
     folder = list(_listed(connection, call, replace(address, file=f"{path}/")))
     if folder:
-        return _folder(connection, call, address, folder)
+        return _several(connection, call, address, folder)
     if call.flag("accept-not-found"):
         return Response(status_code=204)
     raise Missing(f"Not Found: there is no file {path}")
-
-
-def _folder(
-    connection: Connection, call: Call, address: Address, pairs: list[tuple[ResourceRow, FileRow]]
-) -> Response:
-    form = call.get("format").rpartition("/")[2]
-    if form in _ARCHIVE_FORMS:
-        return _packed(connection, call, address, pairs, form)
-    uris = {resource.pk: resource_uri(connection, resource) for resource, _ in pairs}
-    rows = [_row(uris[resource.pk], resource, row) for resource, row in pairs]
-    return table_response(call, _HEADERS, rows, total=False)
 
 
 def _file_response(call: Call, row: FileRow) -> Response:
@@ -146,7 +142,9 @@ def _file_response(call: Call, row: FileRow) -> Response:
     if _unchanged(call.headers.get("if-modified-since", ""), stat.st_mtime):
         modified = formatdate(stat.st_mtime, usegmt=True)
         return Response(status_code=304, headers={**headers, "Last-Modified": modified})
-    return FileResponse(path, headers=headers, filename=row.path.rpartition("/")[2], stat_result=stat)
+    name = row.path.rpartition("/")[2]
+    headers["Content-Disposition"] = attachment(name)
+    return FileResponse(path, headers=headers, filename=name, stat_result=stat)
 
 
 def _unchanged(since: str, modified: float) -> bool:
@@ -172,7 +170,7 @@ def _packed(
         for resource, row in pairs
     ]
     name = f"{address.resource or address.name}.{form}"
-    headers = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}"}
+    headers = {"Content-Disposition": attachment(name)}
     return StreamingResponse(pack(form, entries), media_type=_ARCHIVE_FORMS[form], headers=headers)
 
 
@@ -214,8 +212,12 @@ def put_files(call: Call, address: Address) -> Response:
         # what no row has by now: unpacked archives, duplicates, everything after a refusal
         names = {each.blob.name for each in call.uploads} | {each.blob.name for each in new}
         call.store.blobs.release(names - kept)
-    # the status says nothing of it, as on XNAT
-    return HTMLResponse(json.dumps({"duplicates": duplicates})) if duplicates else text_response()
+    return _told(duplicates) if duplicates else text_response()
+
+
+def _told(duplicates: list[str]) -> Response:
+    # as on XNAT the status says nothing of it, and the JSON calls itself HTML
+    return HTMLResponse(json.dumps({"duplicates": duplicates}, separators=(",", ":")))
 
 
 def _catalogue(call: Call, address: Address, new: list[NewFile]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Files by other ways than one resource: structures of zips, selections, uploads without a resource."""
+"""Files by other ways than one resource: structures of zips, selections, patterns, no resource at all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import io
 import zipfile
 
 import pytest
-from support.fill import Fill
+from support.fill import Fill, zip_bytes
 from support.rest import Rest
+from support.site import Site
 
 
 @pytest.fixture
@@ -88,3 +89,83 @@ def test_second_upload_without_a_resource(rest: Rest, session: str) -> None:
         rest.put(f"{session}/files/{name}", {"inbody": "true"}, b"content").raise_for_status()
     rows = rest.rows(f"{session}/resources")
     assert [("", "2")] == [(row["label"], row["file_count"]) for row in rows]
+
+
+# -- several at once --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resource(session: str, fill: Fill) -> str:
+    """URI of a resource with files in folders."""
+    files = dict.fromkeys(("a1.txt", "a2.txt", "b.dcm", "c.dcm", "f/d.txt", "f/g/e.txt"), b"1")
+    return fill.files(session, "R", files)
+
+
+@pytest.mark.parametrize(
+    ("folder", "parameters", "expected"),
+    [
+        ("f/", {}, {"f/d.txt", "f/g/e.txt"}),
+        ("f/", {"recursive": "false"}, {"f/d.txt"}),
+        ("", {"recursive": "false"}, {"a1.txt", "a2.txt", "b.dcm", "c.dcm"}),
+    ],
+)
+def test_list_of_a_folder(
+    rest: Rest, resource: str, *, folder: str, parameters: dict[str, str], expected: set[str]
+) -> None:
+    """A folder is listed with what is in the folders below it, unless the client says otherwise."""
+    rows = rest.rows(f"{resource}/files/{folder}", parameters)
+    assert expected == {row["URI"].partition("/files/")[2] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("names", "left"),
+    [("a*.txt", {"b.dcm", "c.dcm"}), ("*.dcm", {"a1.txt", "a2.txt"}), ("a1.txt,c.dcm", {"a2.txt", "b.dcm"})],
+)
+def test_delete_several_files(rest: Rest, resource: str, names: str, left: set[str]) -> None:
+    """A pattern or a list deletes all files that it names."""
+    assert 200 == rest.delete(f"{resource}/files/{names}").status_code
+    assert left == set(rest.files(resource)) - {"f/d.txt", "f/g/e.txt"}
+
+
+def test_delete_several_resources(rest: Rest, session: str, resource: str, fill: Fill) -> None:
+    """A list deletes the resources that it names, and passes over labels that are unknown."""
+    fill.files(session, "R2", {"x": b"1"})
+    fill.files(session, "R3", {"x": b"1"})
+    assert 200 == rest.delete(f"{resource},NO,R3", {"removeFiles": "true"}).status_code
+    assert ["R2"] == [row["label"] for row in rest.rows(f"{session}/resources")]
+
+
+def test_delete_by_a_foreign_number(rest: Rest, session: str, resource: str) -> None:
+    """A number that is another item's resource deletes nothing: 403."""
+    number = rest.rows(f"{session}/resources")[0]["xnat_abstractresource_id"]
+    assert 403 == rest.delete(f"{session}/scans/1/resources/{number}").status_code
+    assert 6 == len(rest.files(resource))
+
+
+@pytest.mark.parametrize(
+    ("kind", "selector"),
+    [("a/b,c", "a[SLASH]b[COMMA]c"), ("a/b,c", "a%5BSLASH%5Db%5BCOMMA%5Dc"), ("", "NULL")],
+)
+def test_selection_by_an_odd_type(rest: Rest, session: str, fill: Fill, kind: str, selector: str) -> None:
+    """Words stand for what an address cannot have: a slash, a comma, no type at all."""
+    scan = fill.scan(session, "9", **({"type": kind} if kind else {}))
+    fill.files(scan, "NIFTI", {"odd.nii": b"1"})
+    rows = rest.rows(f"{session}/scans/{selector}/files")
+    assert ["odd.nii"] == [row["Name"] for row in rows]
+
+
+def test_columns_are_told(rest: Rest, session: str) -> None:
+    """A list of files in JSON names its columns before its rows, and tells no number of rows."""
+    table = rest.get(f"{session}/scans/1/files", {"format": "json"}).json()["ResultSet"]
+    told = {column["key"] for column in table["Columns"]}
+    assert (set(table["Result"][0]), "Columns", False) == (told, next(iter(table)), "totalRecords" in table)
+
+
+def test_catalog_is_no_file(site: Site, rest: Rest, resource: str) -> None:
+    """A file whose name is that of a catalog is refused, and left out of a zip."""
+    if site.process is None:
+        pytest.skip("a real XNAT does one or the other without saying so")
+    refused = rest.upload(resource, "R_catalog.xml", b"<x/>").status_code
+    packed = zip_bytes({"n.txt": b"1", "x/R_catalog.xml": b"<x/>"})
+    rest.upload(resource, "u.zip", packed, extract="true").raise_for_status()
+    assert (400, {"n.txt"}) == (refused, {path for path in rest.files(resource) if path[0] in "nxR"})
