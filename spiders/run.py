@@ -31,6 +31,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -65,6 +66,8 @@ ENDING_SIGNALS = tuple(
 #: These only pass through to the command.
 PASSING_SIGNALS = (signal.SIGUSR1, signal.SIGCONT)
 WAITED_SIGNALS = (*ENDING_SIGNALS, *PASSING_SIGNALS, signal.SIGCHLD)
+#: prctl(2).
+PR_SET_CHILD_SUBREAPER = 36
 SPECIAL_FILES = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 #: An archive may read these in a file's name as a pattern or a list, and delete more than was meant.
 PATTERN = frozenset("*?[],")
@@ -259,11 +262,81 @@ def signal_group(group: int, number: int) -> bool:
     return True
 
 
-def end_group(group: int) -> None:
-    """Kill what the command left running, and wait a moment until it is gone."""
+def adopt_orphans() -> None:
+    """Become the parent of whatever loses its own below us, so that no process gets out of our sight."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes  # a Python may lack it
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def parents() -> dict[int, int]:
+    """Return all processes that there are, each with its parent; proc(5)."""
+    found: dict[int, int] = {}
+    with contextlib.suppress(OSError):
+        if os.readlink("/proc/self") != str(os.getpid()):  # noqa: PTH115 (as text)
+            return found  # of a container's host, where numbers mean others
+        for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 (Path makes an object of each)
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                fields = Path("/proc", name, "stat").read_text(encoding="utf-8", errors="replace")
+                found[int(name)] = int(fields.rpartition(")")[2].split()[1])
+    return found
+
+
+def below(root: int, others: AbstractSet[int] = frozenset()) -> set[int]:
+    """Return all processes that come from one, wherever they have gone, without *others* and theirs."""
+    children: dict[int, set[int]] = {}
+    for child, parent in parents().items():
+        children.setdefault(parent, set()).add(child)
+    found, pending = set(), children.get(root, set()) - others
+    while pending:
+        found |= pending
+        pending = {inner for one in pending for inner in children.get(one, ())} - found
+    return found
+
+
+def signal_command(group: int, others: AbstractSet[int], number: int) -> bool:
+    """Send a signal to the command's group, and to all that left it: timeout(1) does, and shells may.
+
+    *others* are children that we had before the command. False if there was nobody.
+    """
+    there = signal_group(group, number)
+    if number == signal.SIGUSR1:  # would end who does not expect it
+        return there
+    gone = [pid for pid in below(os.getpid(), others) if not is_in_group(pid, group)]
+    for pid in gone:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
+    return there or bool(gone)
+
+
+def is_in_group(pid: int, group: int) -> bool:
+    """Whether a process is of this group, or is there no more."""
+    try:
+        return os.getpgid(pid) == group
+    except OSError:
+        return True
+
+
+def end_all(group: int, others: AbstractSet[int]) -> None:
+    """Kill what the command left running, and wait a moment until it is gone.
+
+    What a process leaves that is killed here becomes our child in turn, and is seen at the next look.
+    """
     give_up = time.monotonic() + 0.5
-    while signal_group(group, signal.SIGKILL) and time.monotonic() < give_up:
+    while signal_command(group, others, signal.SIGKILL) and time.monotonic() < give_up:
         time.sleep(0.02)
+        reap(0)
+
+
+def reap(but: int) -> None:
+    """Collect the dead that became our children; nobody else would, and each keeps its number from others."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if dead is None or dead.si_pid == but:
+                return
+            os.waitpid(dead.si_pid, 0)
 
 
 def next_signal(numbers: Sequence[int], wait_s: float) -> int:
@@ -314,7 +387,9 @@ def notice_s(environment: Mapping[str, str]) -> float:
         return 60.0
 
 
-def watch(process: subprocess.Popen[bytes], walltime_s: float, log: IO[bytes]) -> str:
+def watch(
+    process: subprocess.Popen[bytes], walltime_s: float, log: IO[bytes], others: AbstractSet[int]
+) -> str:
     """Wait for the command's end, passing signals on; return why it was told to end, if it was."""
     told, suspended, left_s, awake_s = "", False, walltime_s, 0.0
     patience_s = notice_s(os.environ) + GRACE_S
@@ -326,13 +401,15 @@ def watch(process: subprocess.Popen[bytes], walltime_s: float, log: IO[bytes]) -
             awake_s > patience_s
         ):  # nothing has stopped us: a limit's signal (s_rt) looks like the announcement
             came = signal.SIGCONT
+        if came == signal.SIGCHLD:
+            reap(process.pid)
         if came == signal.SIGCHLD or (not came and left_s > 0):
             continue
         number = passed_on(came, os.environ) or (signal.SIGKILL if told else signal.SIGTERM)
-        signal_group(process.pid, number)
+        signal_command(process.pid, others, number)
         suspended = number == signal.SIGSTOP or (suspended and number != signal.SIGCONT)
         if not told and came not in PASSING_SIGNALS:
-            signal_group(process.pid, signal.SIGCONT)  # it cannot end while it is suspended
+            signal_command(process.pid, others, signal.SIGCONT)  # it cannot end while it is suspended
             told, suspended = ("killed" if came else "walltime"), False
             why = f"signal {came} came" if came else f"the wall time of {walltime_s:g} s is over"
             note(log, f"{why}; the command is told to end")
@@ -356,15 +433,15 @@ def note(log: IO[bytes], sentence: str) -> None:
 
 def run(job: Job, directory: Path) -> Ending:
     """Run the command to its end, whatever end that is."""
-    began, kills_before = time.monotonic(), oom_kills()
+    began, kills_before, others = time.monotonic(), oom_kills(), below(os.getpid())
     with (directory / "output.log").open("ab", buffering=0) as log:
         try:
             process = start(job, directory, log)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             note(log, f"the command could not be started: {error}")
             return Ending(could_not_start=f"the command could not be started: {error}")
-        told = watch(process, job.walltime_s, log)
-        end_group(process.pid)
+        told = watch(process, job.walltime_s, log, others)
+        end_all(process.pid, others)
     status = process.returncode
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Ending(
@@ -547,6 +624,7 @@ def main() -> int:
     """Run the job of the current directory."""
     # Before the claim, so that from then on no signal can end this without a record.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*WAITED_SIGNALS, signal.SIGALRM))
+    adopt_orphans()
     directory, job_id = Path.cwd(), job_id_of(dict(os.environ))
     if not claim(directory, job_id):
         sys.stderr.write(f"runner: {directory} has been claimed by another job; nothing was run\n")

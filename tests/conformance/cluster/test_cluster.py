@@ -220,6 +220,23 @@ def test_kill_running(back_end: BackEnd) -> None:
     assert not Path(f"/proc/{child}/cmdline").exists() or not Path(f"/proc/{child}/cmdline").read_bytes()
 
 
+@pytest.mark.parametrize("end", ["exit 0", "touch started; sleep 600"])
+def test_no_process_escapes(back_end: BackEnd, end: str) -> None:
+    """When a job ends, or is killed, so is what it put into another session, and whose parent is gone."""
+    away = "setsid sh -c 'echo $$ > escaped.new; mv escaped.new escaped; exec sleep 600'"
+    job = back_end.job(f"({away} &); while [ ! -e escaped ]; do sleep 0.1; done; {end}")
+    if end == "exit 0":
+        back_end.run(job)
+    else:
+        ref = back_end.cluster.submit(job)
+        wait_for_file(job.directory / "started")
+        back_end.cluster.kill(ref)
+    wait_for_file(job.directory / "exit.json")
+    escaped = Path("/proc", (job.directory / "escaped").read_text(encoding="ascii").strip(), "cmdline")
+
+    assert not escaped.exists() or not escaped.read_bytes()
+
+
 def test_kill_queued(back_end: BackEnd) -> None:
     """A queued job that is killed never starts."""
     blockers = back_end.fill()

@@ -401,6 +401,77 @@ def test_leftovers(make_job: JobMaker) -> None:
     assert not state.exists() or state.read_text(encoding="ascii").rpartition(")")[2].split()[0] in "ZX"
 
 
+#: A process in a session of its own, whose parent is gone; it writes its number into the file *escaped*.
+ESCAPE = "(setsid sh -c 'echo $$ > new; mv new escaped; {}' &); while [ ! -e escaped ]; do sleep 0.1; done"
+
+
+def escaped(directory: Path) -> int:
+    """Return the process that left its group, as soon as it has."""
+    wait_for(directory / "escaped")
+    return int((directory / "escaped").read_text(encoding="ascii"))
+
+
+def test_leftovers_elsewhere(make_job: JobMaker) -> None:
+    """What a command puts into a session of its own is killed too when the command ends."""
+    directory = make_job(f"{ESCAPE.format('exec sleep 600')}; exit 0")
+    run_job(directory)
+
+    assert not Path("/proc", str(escaped(directory))).exists()
+
+
+@pytest.mark.parametrize(("heed", "expected"), [("touch told; exit", (True, False)), ("", (False, False))])
+def test_told_to_end_elsewhere(make_job: JobMaker, heed: str, expected: tuple[bool, bool]) -> None:
+    """What left the command's group is told to end as well, and killed if it does not heed that."""
+    away = ESCAPE.format(f'trap "{heed}" TERM; touch ready; while :; do sleep 0.1; done')
+    patient = "trap 'while [ ! -e told ]; do sleep 0.1; done; exit' TERM; sleep 600 & wait"
+    directory = make_job(f"{away}; {patient}")
+    process = start(directory)
+    wait_for(directory / "ready")
+    pid = escaped(directory)
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=PATIENCE_S)
+
+    assert expected == ((directory / "told").exists(), Path("/proc", str(pid)).exists())
+
+
+def test_suspended_elsewhere(make_job: JobMaker) -> None:
+    """A suspension that Grid Engine announces reaches what left the command's group, and so does its end."""
+    directory = make_job(f"{ESCAPE.format('while :; do sleep 0.1; done')}; sleep 600")
+    process = start(directory, SGE_TASK_ID="undefined")
+    pid = escaped(directory)
+    for number in (signal.SIGUSR1, signal.SIGCONT):
+        process.send_signal(number)
+        wait_until(partial(is_stopped, pid, wanted=number == signal.SIGUSR1))
+    process.send_signal(signal.SIGUSR2)
+    process.wait(timeout=PATIENCE_S)
+
+    assert not Path("/proc", str(pid)).exists()
+
+
+def test_the_dead_are_collected(make_job: JobMaker) -> None:
+    """What loses its parent and ends while the command runs takes no place among the processes."""
+    directory = make_job(f"{ESCAPE.format('exit 0')}; sleep 600")
+    process = start(directory)
+    pid = escaped(directory)
+    wait_until(lambda: not Path("/proc", str(pid)).exists())
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=PATIENCE_S)
+
+    assert "killed" == record(directory)["cause"]
+
+
+def test_processes_of_others(make_job: JobMaker) -> None:
+    """What a site's script started before the runner, and which became our child, is left alone."""
+    directory = make_job("exit 0")
+    script = f"sleep 600 & echo $! > other; exec {sys.executable} -I runner.py"
+    subprocess.run(["/bin/sh", "-c", script], cwd=directory, check=True)
+    other = int((directory / "other").read_text(encoding="ascii"))
+    alive = state_letter(other) not in {"Z", "X"}
+    os.kill(other, signal.SIGKILL)
+
+    assert alive
+
+
 # -- what a command gets and says ---------------------------------------------------------------
 
 
