@@ -147,10 +147,13 @@ def test_late_claim(lab: Lab, system: BatchSystem, tmp_path: Path) -> None:
     use(lab, system, template=str(template))
     lab.change_settings(timing={"unknown_alert_s": 3})
     lab.scan("E1")
+    # no daemon yet: it could see the record before the script has hidden it
+    lab.cci("sweep", "--yes")
+    (place,) = lab.attempts()
+    wait_until((place / "exit.late").exists, "the job has ended")
     daemon = lab.run_daemon()
     wait_until(lambda: said(lab, "job is unknown for long"), "the operator is told")
     during = lab.task()
-    (place,) = lab.attempts()
     for name in ("claim", "exit"):
         (place / f"{name}.late").rename(place / ("claim" if name == "claim" else "exit.json"))
     wait_until(lambda: "COMPLETE" == status_of(lab), "the record is believed")
