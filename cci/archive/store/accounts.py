@@ -7,12 +7,12 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from cci.archive.store import schema
 from cci.archive.store.items import Item
+from cci.archive.store.prepared import Prepared
 
 #: Rights of each role in a project; XNAT's own names.
 ROLES = ("Owners", "Members", "Collaborators")
@@ -56,7 +56,7 @@ def _scrypt(password: str, salt: bytes) -> bytes:
 
 def find_user(connection: Connection, login: str) -> User | None:
     """Find an account by its login name."""
-    row = connection.execute(_user_query(), {"login": login}).mappings().first()
+    row = _user_query().first(connection, login=login)
     if row is None:
         return None
     values = {name: row[name] for name in ("pk", "login", "admin", "firstname", "lastname", "email")}
@@ -64,9 +64,8 @@ def find_user(connection: Connection, login: str) -> User | None:
 
 
 @cache
-def _user_query() -> Select[Any]:
-    # asked with every request: making the statement takes longer than running it
-    return select(schema.user).where(schema.user.c.login == bindparam("login"))
+def _user_query() -> Prepared:
+    return Prepared(select(schema.user).where(schema.user.c.login == bindparam("login")))
 
 
 def users(connection: Connection) -> list[User]:
@@ -132,9 +131,15 @@ def members(connection: Connection, project: Item) -> list[tuple[str, User]]:
 
 def role_in(connection: Connection, user: User, project_pk: int) -> str:
     """Return a user's role in a project, empty for none."""
+    row = _role_query().first(connection, user=user.pk, project=project_pk)
+    return "" if row is None else str(row["name"])
+
+
+@cache
+def _role_query() -> Prepared:
     table = schema.role
-    query = select(table.c.name).where(table.c.user_pk == user.pk, table.c.project_pk == project_pk)
-    return str(connection.execute(query).scalar() or "")
+    here = (table.c.user_pk == bindparam("user"), table.c.project_pk == bindparam("project"))
+    return Prepared(select(table.c.name).where(*here))
 
 
 def roles_of(connection: Connection, user: User) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -11,10 +11,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Insert,
-    Row,
     Select,
-    Update,
     and_,
     bindparam,
     case,
@@ -30,6 +27,7 @@ from cci.archive.errors import Collision
 from cci.archive.store import schema
 from cci.archive.store.blobs import Blob
 from cci.archive.store.items import Item, part_item, table_of
+from cci.archive.store.prepared import Prepared
 from cci.archive.store.writing import Stamp, touch
 from cci.archive.types import Family
 
@@ -88,7 +86,7 @@ def resources_of(connection: Connection, owner: Item, grouping: str | None = Non
     query = select(table).where(table.c[f"{owner.family.value}_pk"] == owner.pk).order_by(table.c.pk)
     if grouping is not None:
         query = query.where(table.c.grouping == grouping)
-    return [_resource(row, owner) for row in connection.execute(query)]
+    return [_resource(row, owner) for row in connection.execute(query).mappings()]
 
 
 def resources_of_parts(connection: Connection, session: Item, family: Family) -> list[ResourceRow]:
@@ -102,27 +100,24 @@ def resources_of_parts(connection: Connection, session: Item, family: Family) ->
         .order_by(part.c.pk, table.c.pk)
     )
     rows = connection.execute(query).mappings()
-    return [_joined_resource(dict(row), part_item(family, row, session)) for row in rows]
+    return [_joined_resource(row, part_item(family, row, session)) for row in rows]
 
 
 def find_resource(connection: Connection, owner: Item, grouping: str, name: str) -> ResourceRow | None:
     """Find a resource of an item by label, or by its number."""
     number = int(name) if _NUMBER.fullmatch(name) else None
-    values = {"owner": owner.pk, "grouping": grouping, "name": name, "number": number}
-    row = connection.execute(_resource_query(owner.family), values).first()
+    query = _resource_query(owner.family)
+    row = query.first(connection, owner=owner.pk, grouping=grouping, name=name, number=number)
     return None if row is None else _resource(row, owner)
 
 
-# Statements that every upload needs are made once: making one takes longer than running it.
-
-
 @cache
-def _resource_query(family: Family) -> Select[Any]:
+def _resource_query(family: Family) -> Prepared:
     table = schema.resource
     named = and_(table.c.label == bindparam("name"), table.c.grouping == bindparam("grouping"))
     mine = table.c[f"{family.value}_pk"] == bindparam("owner")
     query = select(table).where(mine, or_(named, table.c.pk == bindparam("number", type_=BigInteger)))
-    return query.order_by(case((named, 0), else_=1))
+    return Prepared(query.order_by(case((named, 0), else_=1)))
 
 
 def resource_exists(connection: Connection, number: str) -> bool:
@@ -172,21 +167,20 @@ def delete_resource(connection: Connection, resource: ResourceRow, stamp: Stamp)
 def files_of(connection: Connection, resource: ResourceRow) -> list[FileRow]:
     """Return the files of a resource, by path."""
     query = _files(resource).order_by(schema.file.c.path)
-    return [_file(row) for row in connection.execute(query)]
+    return [_file(row) for row in connection.execute(query).mappings()]
 
 
 def find_file(connection: Connection, resource: ResourceRow, path: str) -> FileRow | None:
     """Find one file of a resource by its path."""
-    row = connection.execute(_file_query(), {"resource": resource.pk, "path": path}).first()
+    row = _file_query().first(connection, resource=resource.pk, path=path)
     return None if row is None else _file(row)
 
 
 @cache
-def _file_query() -> Select[Any]:
+def _file_query() -> Prepared:
     table = schema.file
-    return select(table).where(
-        table.c.resource_pk == bindparam("resource"), table.c.path == bindparam("path")
-    )
+    here = (table.c.resource_pk == bindparam("resource"), table.c.path == bindparam("path"))
+    return Prepared(select(table).where(*here))
 
 
 def add_files(
@@ -204,7 +198,7 @@ def add_files(
         count, size = count + (old is None), size + new.blob.size - (old or 0)
         sizes[new.path] = new.blob.size
     # added, not counted anew: else a file would cost the more, the more there are
-    connection.execute(_growing(), {"key": resource.pk, "more": count, "larger": size})
+    _growing().run(connection, key=resource.pk, more=count, larger=size)
     touch(connection, resource.owner, stamp)
     return duplicates
 
@@ -218,12 +212,11 @@ def _sizes(connection: Connection, resource: ResourceRow, files: Sequence[NewFil
 
 
 @cache
-def _growing() -> Update:
+def _growing() -> Prepared:
     table = schema.resource
-    return (
-        update(table)
-        .where(table.c.pk == bindparam("key"))
-        .values(
+    growing = update(table).where(table.c.pk == bindparam("key"))
+    return Prepared(
+        growing.values(
             file_count=table.c.file_count + bindparam("more", type_=BigInteger),
             file_size=table.c.file_size + bindparam("larger", type_=BigInteger),
         )
@@ -244,23 +237,22 @@ def _put_file(
         "created_at": stamp.now,
     }
     if replace_it:
-        connection.execute(_replacing(), {**values, "in_resource": resource.pk, "at": new.path})
+        _replacing(tuple(values)).run(connection, in_resource=resource.pk, at=new.path, **values)
     else:
-        connection.execute(_adding(), {**values, "resource_pk": resource.pk, "path": new.path})
+        values |= {"resource_pk": resource.pk, "path": new.path}
+        _adding(tuple(values)).run(connection, **values)
 
 
 @cache
-def _adding() -> Insert:
-    return insert(schema.file)
+def _adding(columns: tuple[str, ...]) -> Prepared:
+    return Prepared(insert(schema.file), columns)
 
 
 @cache
-def _replacing() -> Update:
+def _replacing(columns: tuple[str, ...]) -> Prepared:
     table = schema.file
-    # what is set, are those of the parameters that have the name of a column
-    return update(table).where(
-        table.c.resource_pk == bindparam("in_resource"), table.c.path == bindparam("at")
-    )
+    here = (table.c.resource_pk == bindparam("in_resource"), table.c.path == bindparam("at"))
+    return Prepared(update(table).where(*here), columns)
 
 
 def delete_files(connection: Connection, resource: ResourceRow, paths: Iterable[str], stamp: Stamp) -> None:
@@ -284,31 +276,18 @@ def _files(resource: ResourceRow) -> Select[Any]:
     return select(schema.file).where(schema.file.c.resource_pk == resource.pk)
 
 
-def _resource(row: Row[Any], owner: Item) -> ResourceRow:
-    return ResourceRow(
-        pk=row.pk,
-        owner=owner,
-        grouping=row.grouping,
-        label=row.label,
-        file_count=row.file_count,
-        file_size=row.file_size,
-        labels=Labels(format=row.format, content=row.content, description=row.description, tags=row.tags),
-    )
-
-
-def _joined_resource(row: dict[Any, Any], owner: Item) -> ResourceRow:
-    words = {name: row[f"r_{name}"] for name in ("format", "content", "description", "tags")}
-    counts = {name: row[f"r_{name}"] for name in ("pk", "grouping", "label", "file_count", "file_size")}
+def _resource(row: Mapping[Any, Any], owner: Item) -> ResourceRow:
+    words = {name: row[name] for name in ("format", "content", "description", "tags")}
+    counts = {name: row[name] for name in ("pk", "grouping", "label", "file_count", "file_size")}
     return ResourceRow(owner=owner, labels=Labels(**words), **counts)
 
 
-def _file(row: Row[Any]) -> FileRow:
-    return FileRow(
-        path=row.path,
-        size=row.size,
-        md5=row.md5,
-        blob=row.blob,
-        created_by=row.created_by,
-        created_at=row.created_at,
-        labels=Labels(format=row.format, content=row.content, tags=row.tags),
-    )
+def _joined_resource(row: Mapping[Any, Any], owner: Item) -> ResourceRow:
+    prefixed = {name.removeprefix("r_"): value for name, value in row.items() if name.startswith("r_")}
+    return _resource(prefixed, owner)
+
+
+def _file(row: Mapping[Any, Any]) -> FileRow:
+    names = ("path", "size", "md5", "blob", "created_by", "created_at")
+    words = Labels(**{name: row[name] for name in ("format", "content", "tags")})
+    return FileRow(labels=words, **{name: row[name] for name in names})

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from cci.archive.store import schema
 from cci.archive.store.dialects import JsonText
+from cci.archive.store.prepared import Prepared
 from cci.archive.types import Family
 
 _TABLES: dict[Family, Table] = {
@@ -89,7 +90,7 @@ def table_of(family: Family) -> Table:
 
 def find_project(connection: Connection, name: str) -> Item | None:
     """Find a project by its id or its alias."""
-    row = connection.execute(_project_query(), {"name": name}).mappings().first()
+    row = _project_by_id().first(connection, name=name) or _project_by_alias().first(connection, name=name)
     if row is None:
         return None
     return _item(
@@ -110,10 +111,15 @@ def project_ids(connection: Connection, keys: frozenset[int]) -> list[str]:
 
 
 @cache
-def _project_query() -> Select[Any]:
-    table, name = schema.project, bindparam("name", type_=Text)
-    alias = JsonText(table.c.data, "aliases/alias")
-    return select(table).where(or_(table.c.id == name, alias == name)).order_by(table.c.id != name)
+def _project_by_id() -> Prepared:
+    return Prepared(select(schema.project).where(schema.project.c.id == bindparam("name")))
+
+
+@cache
+def _project_by_alias() -> Prepared:
+    # apart from the other: this one reads every project there is
+    alias = JsonText(schema.project.c.data, "aliases/alias")
+    return Prepared(select(schema.project).where(alias == bindparam("name", type_=Text)))
 
 
 def find_subject(connection: Connection, name: str, project: Item | None = None) -> Item | None:
@@ -131,24 +137,28 @@ def find_experiment(
 
 def find_assessor(connection: Connection, name: str, session: Item) -> Item | None:
     """Find an assessor of a session by accession id or label."""
-    values = {"session": session.pk, "name": name}
-    row = connection.execute(_assessor_query(), values).mappings().first()
+    row = _assessor_query().first(connection, session=session.pk, name=name)
     return None if row is None else _item(Family.EXPERIMENT, row)
 
 
 @cache
-def _assessor_query() -> Select[Any]:
+def _assessor_query() -> Prepared:
     table, name = schema.experiment, bindparam("name", type_=Text)
     mine = (table.c.session_pk == bindparam("session"), or_(table.c.id == name, table.c.label == name))
-    return _owned(table).where(*mine).order_by(table.c.id != name)
+    return Prepared(_owned(table).where(*mine).order_by(table.c.id != name))
 
 
 def find_part(connection: Connection, family: Family, name: str, session: Item) -> Item | None:
     """Find a scan or reconstruction of a session by its id."""
-    table = _TABLES[family]
-    query = select(table).where(table.c.session_pk == session.pk, table.c.id == name)
-    row = connection.execute(query).mappings().first()
+    row = _part_query(family).first(connection, session=session.pk, name=name)
     return None if row is None else part_item(family, row, session)
+
+
+@cache
+def _part_query(family: Family) -> Prepared:
+    table = _TABLES[family]
+    here = (table.c.session_pk == bindparam("session"), table.c.id == bindparam("name"))
+    return Prepared(select(table).where(*here))
 
 
 def parts_of(connection: Connection, family: Family, session: Item) -> list[Item]:
@@ -176,14 +186,14 @@ def experiments_of(connection: Connection, parent: Item, kinds: tuple[str, ...])
 
 def by_pk(connection: Connection, family: Family, pk: int) -> Item | None:
     """Find a subject or experiment by its key in the store."""
-    row = connection.execute(_key_query(family), {"key": pk}).mappings().first()
+    row = _key_query(family).first(connection, key=pk)
     return None if row is None else _item(family, row, _FIXED_TYPE.get(family, ""))
 
 
 @cache
-def _key_query(family: Family) -> Select[Any]:
+def _key_query(family: Family) -> Prepared:
     table = _TABLES[family]
-    return _owned(table).where(table.c.pk == bindparam("key"))
+    return Prepared(_owned(table).where(table.c.pk == bindparam("key")))
 
 
 def visible_in(connection: Connection, item: Item) -> list[tuple[str, str, str, str]]:
@@ -248,18 +258,18 @@ def _find_placed(connection: Connection, family: Family, name: str, project: Ite
     if project is not None:
         values |= {"place": project.id, "place_pk": project.pk}
     query = _id_query(family) if project is None else _seen_query(family)
-    row = connection.execute(query, values).mappings().first()
+    row = query.first(connection, **values)
     return None if row is None else _item(family, row, _FIXED_TYPE.get(family, ""))
 
 
 @cache
-def _id_query(family: Family) -> Select[Any]:
+def _id_query(family: Family) -> Prepared:
     table = _TABLES[family]
-    return _owned(table).where(table.c.id == bindparam("name"))
+    return Prepared(_owned(table).where(table.c.id == bindparam("name")))
 
 
 @cache
-def _seen_query(family: Family) -> Select[Any]:
+def _seen_query(family: Family) -> Prepared:
     table, (place, key) = _TABLES[family], PLACES[family]
     owner = schema.project.c.id.label("project")
     here, name = bindparam("place_pk", type_=Integer), bindparam("name", type_=Text)
@@ -268,7 +278,7 @@ def _seen_query(family: Family) -> Select[Any]:
     by_id = select(table.c.pk).join(place, and_(key == table.c.pk, place.c.project_pk == here))
     by_label = select(key).where(place.c.project_pk == here, place.c.label == name)
     found = func.coalesce(by_id.where(table.c.id == name).scalar_subquery(), by_label.scalar_subquery())
-    return (
+    return Prepared(
         select(*columns, place.c.label, owner, bindparam("place", type_=Text).label("place"))
         .join(place, and_(key == table.c.pk, place.c.project_pk == here))
         .join(schema.project, schema.project.c.pk == table.c.project_pk)

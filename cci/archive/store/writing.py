@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from cci.archive.errors import Collision
 from cci.archive.store import schema
 from cci.archive.store.dialects import JsonText
 from cci.archive.store.items import PLACES, Item, experiments_of, table_of
+from cci.archive.store.prepared import Prepared
 from cci.archive.types import Family
 
 
@@ -127,13 +128,13 @@ def save(
 ) -> None:
     """Replace an item's fields and stamp it and everything above it."""
     values = {"data": dict(data), "saved_at": stamp.now, "touched_at": stamp.now, **columns}
-    connection.execute(_saving(item.family), {"key": item.pk, **values})
+    _saving(item.family, tuple(values)).run(connection, key=item.pk, **values)
     _touch_above_item(connection, item, stamp)
 
 
 def touch(connection: Connection, item: Item, stamp: Stamp) -> None:
     """Stamp an item and everything above it as changed below."""
-    connection.execute(_touching(item.family), {"key": item.pk, "now": stamp.now})
+    _touching(item.family).run(connection, key=item.pk, now=stamp.now)
     _touch_above_item(connection, item, stamp)
 
 
@@ -145,23 +146,20 @@ def _touch_above_item(connection: Connection, item: Item, stamp: Stamp) -> None:
 def _touch_above(connection: Connection, subject_pk: int, session_pk: int | None, stamp: Stamp) -> None:
     for family, pk in ((Family.EXPERIMENT, session_pk), (Family.SUBJECT, subject_pk)):
         if pk:
-            connection.execute(_touching(family), {"key": pk, "now": stamp.now})
-
-
-# made once: making a statement takes longer than running it
+            _touching(family).run(connection, key=pk, now=stamp.now)
 
 
 @cache
-def _saving(family: Family) -> Update:
+def _saving(family: Family, columns: tuple[str, ...]) -> Prepared:
     table = table_of(family)
-    # what is set, are those of the parameters that have the name of a column
-    return update(table).where(table.c.pk == bindparam("key"))
+    return Prepared(update(table).where(table.c.pk == bindparam("key")), columns)
 
 
 @cache
-def _touching(family: Family) -> Update:
+def _touching(family: Family) -> Prepared:
     table = table_of(family)
-    return update(table).where(table.c.pk == bindparam("key")).values(touched_at=bindparam("now"))
+    touching = update(table).where(table.c.pk == bindparam("key"))
+    return Prepared(touching.values(touched_at=bindparam("now")))
 
 
 def rename(connection: Connection, item: Item, label: str, project: Item, stamp: Stamp) -> None:
