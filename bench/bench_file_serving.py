@@ -30,7 +30,7 @@ from support.fill import Fill
 
 SIZE_BYTES = 10**9
 REPETITIONS = 5
-TARGET = 0.8
+TARGET = 0.7
 _BUFFER_BYTES = 2**20
 _NGINX = """
 daemon off;
