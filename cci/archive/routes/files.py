@@ -126,7 +126,7 @@ def _download(connection: Connection, call: Call, address: Address) -> Response:
     for resource in resources if entry else ():
         row = find_file(connection, resource, packed)
         if row is not None:
-            return send_entry(call.store.blobs.path(row.blob), entry)
+            return send_entry(call, call.store.blobs.path(row.blob), entry)
     folder = list(_listed(connection, call, replace(address, file=f"{path}/")))
     if folder:
         return _several(connection, call, address, folder)

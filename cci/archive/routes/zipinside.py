@@ -7,14 +7,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
 from cci.archive.archives import open_zip
-from cci.archive.call import Call, table_response
-from cci.archive.limits import Limits
+from cci.archive.call import Call, attachment, table_response
 from cci.archive.errors import BadRequest, Missing
+from cci.archive.limits import Limits
 
 _COPY = 1 << 20
 _HEADERS = ["Name", "Size", "URI"]
@@ -43,7 +42,7 @@ def list_entries(call: Call, path: Path, uri: str) -> Response:
     return table_response(call, _HEADERS, rows, total=False)
 
 
-def send_entry(path: Path, entry: str) -> Response:
+def send_entry(call: Call, path: Path, entry: str) -> Response:
     """Answer one entry of a zip.
 
     Raises
@@ -58,13 +57,13 @@ def send_entry(path: Path, entry: str) -> Response:
         try:
             size = archive.getinfo(entry).file_size
         except KeyError:
+            raise Missing(f"Not Found: there is no {entry} in the zip") from None
         # said now, before the answer has begun
         archive.open(entry).close()
-            raise Missing(f"Not Found: there is no {entry} in the zip") from None
     name = entry.rpartition("/")[2]
     headers = {
         "Content-Length": str(size),
-        "Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}",
+        "Content-Disposition": attachment(name),
     }
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return StreamingResponse(_content(path, entry, limits), headers=headers, media_type=kind)
