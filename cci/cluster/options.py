@@ -32,6 +32,8 @@ _NAMES = MappingProxyType(
         for system in SYSTEMS
     }
 )
+#: Names of Grid Engine's own objects, of which 8.1.9 takes ASCII letters alone.
+_OF_OBJECTS = MappingProxyType({"-A": "account", "-P": "project", "-ckpt": "checkpointing environment"})
 _NAME = re.compile(r"(?!-)[^\s'\"]*\Z")
 _ADDRESS = re.compile(r"[\d.]+\Z")
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -69,13 +71,17 @@ def _refuse_odd(system: str, asked: Sequence[Option]) -> None:
     for word in flat(asked):
         if any(ord(letter) < 32 or ord(letter) == 127 for letter in word):
             raise SubmissionRefused(f"{word!r} cannot be an option: it holds a control character")
+    # Grid Engine 8.1.9 answers an account of two words, or of other letters, as if it were out of order
+    objects = _OF_OBJECTS if system == "sge" else {}
     for option in asked:
         what = _NAMES[system].get(option.key)
         name = option.words[-1].partition("=")[2] or option.words[-1]
-        # Grid Engine 8.1.9 answers an account of two words as if it were out of order
         if what and not _NAME.match(name):
             hint = "a name holds no blanks or quotes, and does not begin with '-'"
             raise SubmissionRefused(f"the {what} '{name}' is no name that a batch system has", hint=hint)
+        if option.key in objects and not name.isascii():
+            hint = "Grid Engine takes letters of ASCII there, and none with accents"
+            raise SubmissionRefused(f"the {objects[option.key]} '{name}' is no name for it", hint=hint)
 
 
 def says_place(job: JobSpec) -> bool:

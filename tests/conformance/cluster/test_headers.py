@@ -152,6 +152,16 @@ def test_quotes_arrive_or_are_refused(system: System, tmp_path: Path) -> None:
         assert text in system.told(a_job(tmp_path / "job", native=shlex.join((f"--comment={text}",))))
 
 
+def test_an_account_of_any_letters(system: System, tmp_path: Path) -> None:
+    """Slurm is told an account of any letters; Grid Engine, which would not answer, is not told."""
+    job = a_job(tmp_path / "job", account="größe")
+    if system.name == "sge":
+        with pytest.raises(SubmissionRefused):
+            system.told(job)
+    else:
+        assert ["größe"] == parts(system.told(job), "Account")
+
+
 def test_a_hostile_place_adds_nothing(system: System, tmp_path: Path) -> None:
     """A directory whose name looks like options gives its job none of them."""
     odd = tmp_path / "it's $(x) %j; #$ -N other #SBATCH -J other"

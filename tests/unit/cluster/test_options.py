@@ -173,6 +173,16 @@ def test_what_is_no_name_is_refused(system: str, changes: dict[str, object]) -> 
         options(job(**changes), system)
 
 
+ODD_LETTERS = [{"account": "größe"}, {"native": "-P größe"}, {"native": "-ckpt größe"}]
+
+
+@pytest.mark.parametrize("changes", ODD_LETTERS)
+def test_letters_that_grid_engine_chokes_on(changes: dict[str, object]) -> None:
+    """Grid Engine answers such a name as if its qmaster were away, for ever: it is not even asked."""
+    with pytest.raises(SubmissionRefused, match="'größe' is no name for it"):
+        options(job(**changes), "sge")
+
+
 def test_the_runner_ends_a_job_first() -> None:
     """The batch system's limit comes later than the runner's, which needs seconds to end a job."""
     assert MARGIN_S >= 60
