@@ -182,15 +182,6 @@ def read_claim(directory: JobDirectory) -> str:
     return plain(str(claim.get("job_id", ""))) if claim else ""
 
 
-def claimed_at(directory: JobDirectory) -> datetime | None:
-    """Return when the attempt was claimed, by the node's clock; None if that cannot be read."""
-    claim = _read_json(directory.path / "claim")
-    try:
-        return datetime.fromisoformat(str(claim["started"])) if claim else None
-    except (KeyError, ValueError):
-        return None
-
-
 def last_line(path: Path, *, look_at: int = 8192) -> str:
     """Return the last line of a log that is not blank, at most 300 characters of it; '' if there is none."""
     try:

@@ -23,7 +23,7 @@ from cci.daemon.resource_use import use_fields, use_of
 from cci.daemon.retrying import Again
 from cci.daemon.staging import job_ref
 from cci.daemon.verdict import End, Evidence, Verdict, is_unsure, judge
-from cci.daemon.witnesses import UNSEEN_SINCE, gather, outputs_of, read_record
+from cci.daemon.witnesses import RUNNING_SINCE, UNSEEN_SINCE, gather, outputs_of, read_record
 from cci.daemon.workplace import Workplace
 from cci.errors import ClusterError
 from cci.model import File
@@ -127,14 +127,22 @@ def _note_state(workplace: Workplace, attempt: Attempt, report: JobReport | None
         return attempt
     gone = report.state in {JobState.ENDED, JobState.UNKNOWN}
     since = (attempt.missing_since or datetime.now(UTC)) if gone else None
-    if (str(report.state), report.message, since) == (
-        attempt.job_state,
-        attempt.job_message,
-        attempt.missing_since,
-    ):
+    changes = {
+        "job_state": str(report.state),
+        "job_message": report.message,
+        "missing_since": since,
+        "outputs": attempt.outputs if gone else _with_start(attempt.outputs, report.state),
+    }
+    if all(getattr(attempt, name) == value for name, value in changes.items()):
         return attempt
-    changes = {"job_state": str(report.state), "job_message": report.message, "missing_since": since}
     return _change(workplace, attempt, changes) or attempt
+
+
+def _with_start(outputs: Mapping[str, Any], state: JobState) -> dict[str, Any]:
+    """Keep since when a job runs, without a pause: time in which it is held or suspended is not its own."""
+    if state is JobState.RUNNING:
+        return {RUNNING_SINCE: datetime.now(UTC).isoformat(), **outputs}
+    return {name: value for name, value in outputs.items() if name != RUNNING_SINCE}
 
 
 def _note_lateness(workplace: Workplace, attempt: Attempt, evidence: Evidence, verdict: Verdict) -> None:

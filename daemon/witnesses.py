@@ -27,6 +27,8 @@ from cci.model import File
 
 #: Where an attempt's outputs say since when some of the listed files have not been seen here.
 UNSEEN_SINCE = "unseen_since"
+#: Where they say since when the cluster has said that the job runs, by our clock: a node's may be wrong.
+RUNNING_SINCE = "running_since"
 #: So much of a batch log is searched for what the batch system wrote there last.
 LOG_BYTES = 8192
 
@@ -64,18 +66,16 @@ def gather(
         unseen=unseen_outputs(directory, record),
         unseen_s=seconds_since(unseen_since(attempt)),
         give_up_s=timing.late_output_s,
-        overdue_s=_overdue_s(attempt, directory) if claim and record is None else 0.0,
+        overdue_s=_overdue_s(attempt) if record is None else 0.0,
     )
 
 
-def _overdue_s(attempt: Attempt, directory: JobDirectory) -> float:
+def _overdue_s(attempt: Attempt) -> float:
     """Return for how long a job has run beyond its wall time; its own runner would have ended it by then."""
     if attempt.job_state != JobState.RUNNING:
         return 0.0
-    began = jobdir.claimed_at(directory)
-    if began is None or began.tzinfo is None:
-        return 0.0
-    return max(0.0, seconds_since(began) - from_json(attempt.inputs).walltime_s)
+    ran_s = seconds_since(_moment(attempt, RUNNING_SINCE))
+    return max(0.0, ran_s - from_json(attempt.inputs).walltime_s)
 
 
 def seconds_since(at: datetime | None) -> float:
@@ -85,7 +85,12 @@ def seconds_since(at: datetime | None) -> float:
 
 def unseen_since(attempt: Attempt) -> datetime | None:
     """Return since when files that the exit record lists have not been seen here; None if they have."""
-    text = attempt.outputs.get(UNSEEN_SINCE)
+    return _moment(attempt, UNSEEN_SINCE)
+
+
+def _moment(attempt: Attempt, name: str) -> datetime | None:
+    """Return a moment that an attempt's outputs keep."""
+    text = attempt.outputs.get(name)
     return datetime.fromisoformat(text) if text else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from support.ledger import me, new_task
+from support.ledger import created, me, new_task
 from support.orders import order
 from support.quiet import quiet_workplace
 from support.stand_in_cluster import StandInCluster
@@ -21,7 +22,7 @@ from cci.cluster.base import Accounting, JobState
 from cci.daemon.ledger import Attempt, NewJob, Stage, TaskEntry
 from cci.daemon.order import to_json
 from cci.daemon.watching import watch
-from cci.daemon.witnesses import UNSEEN_SINCE
+from cci.daemon.witnesses import RUNNING_SINCE, UNSEEN_SINCE
 from cci.daemon.workplace import Workplace
 from cci.status import Status
 from cci.task import TaskKey
@@ -92,7 +93,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         cluster = StandInCluster()
         workplace.clusters = {"standin": cluster}
         key = TaskKey(archive=workplace.url, accession_id="E1", scan_id="", proctype="Dti_v1")
-        entry = workplace.ledger.create(new_task(key=key), None)
+        entry = created(workplace.ledger, new_task(key=key), None)
         assert entry is not None
         opened = workplace.ledger.open_attempt(
             entry.id, cluster="standin", directory=str(tmp_path / "work"), inputs=to_json(order())
@@ -265,13 +266,44 @@ def test_out_of_memory_is_the_clusters_word(scene: Scene) -> None:
 )
 def test_a_job_that_never_ends(scene: Scene, state: JobState, hours: int, told: list[str]) -> None:
     """The operator is told, once, of a job that is said to run long after its runner would have ended it."""
+    scene.look()
     began = datetime.now(UTC) - timedelta(hours=hours)
-    claim = {"job_id": "42", "started": began.isoformat()}
-    (scene.directory / "claim").write_text(json.dumps(claim), encoding="utf-8")
+    scene.change(outputs={RUNNING_SINCE: began.isoformat()})
     scene.cluster.state = state
 
     assert told == scene.look(3)
     assert Status.JOB_RUNNING is scene.task()[0]
+
+
+def test_a_pause_is_no_run_time(scene: Scene) -> None:
+    """D10: a job that goes on after it was suspended has its wall time before it again."""
+    began = datetime.now(UTC) - timedelta(hours=3)
+    scene.change(outputs={RUNNING_SINCE: began.isoformat()})
+    told = []
+    for scene.cluster.state in (JobState.SUSPENDED, JobState.RUNNING):
+        told += scene.look()
+
+    assert [] == told
+
+
+@pytest.mark.parametrize("hours", [-50_000, -3, 3, 50_000])
+def test_the_clock_of_a_node_decides_nothing(scene: Scene, hours: int) -> None:
+    """A claim and a record from a node whose clock is wrong, even by years, count like any other."""
+    node = datetime.now(UTC) + timedelta(hours=hours)
+    (scene.directory / "claim").write_text(json.dumps({"job_id": "42", "started": node.isoformat()}))
+    told = scene.look(2)
+    running = scene.task()[0]
+    output = scene.directory / "outputs" / "TEXT" / "summary.txt"
+    output.parent.mkdir(parents=True)
+    output.write_bytes(CONTENT)
+    scene.end(started=node.isoformat(), ended=(node - timedelta(hours=1)).isoformat(), wall_s=60)
+    for path in (output, scene.directory / "claim", scene.directory / "exit.json"):
+        os.utime(path, (node.timestamp(), node.timestamp()))
+    told += scene.look()
+
+    assert [] == told
+    assert (Status.JOB_RUNNING, Status.JOB_COMPLETE) == (running, scene.task()[0])
+    assert 60 == scene.now().use["wall_s"]
 
 
 @pytest.mark.parametrize(
