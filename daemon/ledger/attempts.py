@@ -4,35 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from cci.daemon import holder as holders
 from cci.daemon.ledger import rows
 from cci.daemon.ledger.base import (
     LEASE,
+    AnyColumn,
     Book,
     LeaseLost,
     LedgerUnavailable,
     free,
-    lay_over,
+    insert_all,
+    lay_all,
+    locked_columns,
     locked_task,
+    move_of,
     now,
+    update_all,
 )
 from cci.daemon.ledger.manners import one_by_one, open_counts
-from cci.daemon.ledger.tables import AttemptRow, OutboxRow, TaskRow
+from cci.daemon.ledger.tables import AttemptRow, HistoryRow, TaskRow
 from cci.daemon.ledger.values import Attempt, NewJob, OpenCount, Stage, TaskEntry
 from cci.status import Status
 
 #: Says whether one more attempt may be opened beside those that are.
 Admit = Callable[[Sequence[OpenCount]], bool]
-
-
-AnyRow = TypeVar("AnyRow", AttemptRow, OutboxRow, TaskRow)
+#: What says whether an attempt is held.
+_HELD = (AttemptRow.holder, AttemptRow.open_task)
+#: What a task's next status is decided on.
+_MOVED = (TaskRow.status, TaskRow.reason, TaskRow.revision)
+#: Everything of an attempt but its number, which is asked for anyway.
+_ALL = tuple(column for column in AttemptRow.__table__.columns if column.name != "id")
 
 
 class Attempts(Book):
@@ -175,11 +184,9 @@ class Attempts(Book):
     def advance_all(self, holder: str, changes: Mapping[int, Mapping[str, Any]]) -> dict[int, Attempt]:
         """Change attempts as `advance` does, in one transaction; return those that *holder* still held."""
         with self._writing() as session:
-            held = _all_held(session, changes, holder)
-            for row in held:
-                _assign(row, changes[row.id])
-            session.flush()
-            return {row.id: rows.attempt(row) for row in held}
+            held = _all_held(session, changes, holder, *_ALL)
+            update_all(session, AttemptRow, [{"id": row.id, **changes[row.id]} for row in held])
+            return {row.id: _changed(rows.attempt(row), changes[row.id]) for row in held}
 
     def submitted_all(self, holder: str, jobs: Mapping[int, NewJob]) -> set[int]:
         """Note jobs that clusters took, and that their tasks run, as one; let others take the attempts.
@@ -190,29 +197,25 @@ class Attempts(Book):
             The attempts that *holder* still held; of the others nothing is written.
         """
         with self._writing() as session:
-            held = _all_held(session, jobs, holder)
-            self._have_jobs(session, held, jobs)
-            for row in held:
-                row.holder, row.held_until = "", None
+            held = _all_held(session, jobs, holder, *_HELD, AttemptRow.task_id, AttemptRow.inputs)
+            update_all(session, AttemptRow, [_with_job(row.id, jobs[row.id]) for row in held])
+            self._run(session, {row.task_id: (jobs[row.id], row.inputs) for row in held})
             return {row.id for row in held}
 
-    def _have_jobs(
-        self, session: Session, attempts: Sequence[AttemptRow], jobs: Mapping[int, NewJob]
-    ) -> None:
-        """Note jobs with few statements, however many there are."""
-        task_ids = [row.task_id for row in attempts]
-        tasks = {row.id: row for row in _locked(session, TaskRow, TaskRow.id, task_ids)}
-        writes = {row.task_id: row for row in _locked(session, OutboxRow, OutboxRow.task_id, task_ids)}
-        for row in attempts:
-            job, task = jobs[row.id], tasks[row.task_id]
-            row.state, row.job_id, row.submitted = Stage.SUBMITTED, job.job_id, now()
-            row.tries, row.retry_at = 0, None
-            # what a cluster refused before it has taken now
-            row.cause = row.job_message = ""
-            task.fingerprints, task.tries, task.retry_at = dict(row.inputs.get("fingerprints", {})), 0, None
-            write = self._change(session, task, Status.JOB_RUNNING, job.reason, fields=job.fields)
-            lay_over(session, writes.get(task.id), task.id, write or {})
-        session.flush()
+    def _run(self, session: Session, jobs: Mapping[int, tuple[NewJob, Mapping[str, Any]]]) -> None:
+        """Let tasks run: *jobs* has, by the task's number, its job and the inputs of that attempt."""
+        moves, changes = {}, []
+        for task in locked_columns(
+            session, TaskRow.id, jobs, TaskRow.status, TaskRow.reason, TaskRow.revision
+        ):
+            job, inputs = jobs[task.id]
+            move = move_of(task, Status.JOB_RUNNING, job.reason, fields=job.fields, who=self._who)
+            begun = {"fingerprints": dict(inputs.get("fingerprints", {})), "tries": 0, "retry_at": None}
+            changes.append({"id": task.id, **move.task, **begun})
+            moves[task.id] = move
+        update_all(session, TaskRow, changes)
+        insert_all(session, HistoryRow, [move.history for move in moves.values() if move.history])
+        lay_all(session, {task_id: move.write or {} for task_id, move in moves.items()})
 
     def collecting(self, attempt_id: int, holder: str, fields: Mapping[str, str], **changes: Any) -> Attempt:
         """Note that the job ended with its outputs, which are now to be brought home."""
@@ -306,17 +309,33 @@ def _held_attempt(session: Session, attempt_id: int, holder: str) -> AttemptRow:
     return row
 
 
-def _all_held(session: Session, attempt_ids: Iterable[int], holder: str) -> list[AttemptRow]:
-    """Return those of the attempts that are open and held so, locked, in the order of their numbers."""
-    found = _locked(session, AttemptRow, AttemptRow.id, attempt_ids)
+def _all_held(
+    session: Session, attempt_ids: Iterable[int], holder: str, *columns: AnyColumn
+) -> list[Row[Any]]:
+    """Return columns, `_HELD` among them, of those attempts that are open and held so; locked, in order."""
+    found = locked_columns(session, AttemptRow.id, attempt_ids, *columns)
     return [row for row in found if row.holder == holder and row.open_task is not None]
 
 
-def _locked(
-    session: Session, table: type[AnyRow], key: InstrumentedAttribute[int], keys: Iterable[int]
-) -> Sequence[AnyRow]:
-    """Return the rows with these keys, locked in one order, so that no two wait for each other."""
-    return session.scalars(select(table).where(key.in_(list(keys))).order_by(key).with_for_update()).all()
+def _changed(attempt: Attempt, changes: Mapping[str, Any]) -> Attempt:
+    return replace(attempt, **{**changes, "state": Stage(changes.get("state", attempt.state))})
+
+
+def _with_job(attempt_id: int, job: NewJob) -> dict[str, Any]:
+    """Return what changes of an attempt whose job a cluster has taken; it is in nobody's hand then."""
+    return {
+        "id": attempt_id,
+        "state": str(Stage.SUBMITTED),
+        "job_id": job.job_id,
+        "submitted": now(),
+        "tries": 0,
+        "retry_at": None,
+        # what a cluster refused before it has taken now
+        "cause": "",
+        "job_message": "",
+        "holder": "",
+        "held_until": None,
+    }
 
 
 def _taken_back(session: Session, attempt_id: int, holder: str) -> TaskRow:

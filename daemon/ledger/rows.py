@@ -178,18 +178,30 @@ def adopted_attempt(task_id: int, values: Mapping[str, Any], at: datetime) -> At
     return row
 
 
-def first_write(task_id: int, fields: Mapping[str, str]) -> OutboxRow:
-    """Make the row of a write where none is pending."""
-    return OutboxRow(
-        task_id=task_id,
-        fields=dict(fields),
-        revision=1,
-        tries=0,
-        retry_at=None,
-        error="",
-        holder="",
-        held_until=None,
-    )
+def step(task_id: int, *, before: str, after: str, reason: str, who: str, at: datetime) -> dict[str, Any]:
+    """Return the columns of one change of a task, for its history."""
+    return {
+        "task_id": task_id,
+        "at": at,
+        "before": str(before),
+        "after": str(after),
+        "reason": reason,
+        "who": who,
+    }
+
+
+def first_write(task_id: int, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the columns of a write where none is pending."""
+    return {
+        "task_id": task_id,
+        "fields": dict(fields),
+        "revision": 1,
+        "tries": 0,
+        "retry_at": None,
+        "error": "",
+        "holder": "",
+        "held_until": None,
+    }
 
 
 def attempt(row: AttemptRow | Row[Any]) -> Attempt:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cci.daemon.ledger import rows
 from cci.daemon.ledger.base import Book, lay, locked_task, now
-from cci.daemon.ledger.tables import HistoryRow, TaskRow
+from cci.daemon.ledger.tables import HistoryRow, OutboxRow, TaskRow
 from cci.daemon.ledger.values import Birth, Change, NewTask, TaskEntry
 from cci.status import Status
 from cci.task import TaskKey
@@ -101,7 +101,7 @@ class Tasks(Book):
         for birth, row in zip(births, added, strict=True):
             self._note(session, row, before="", after=birth.task.status, reason=birth.task.reason, who="")
             if birth.fields is not None:
-                session.add(rows.first_write(row.id, birth.fields))
+                session.add(OutboxRow(**rows.first_write(row.id, birth.fields)))
             if birth.attempt is not None:
                 session.add(rows.adopted_attempt(row.id, birth.attempt, at))
         session.flush()
