@@ -18,6 +18,8 @@ from cci.archive.xmlsafe import parse_xml
 _OPERATORS = frozenset(
     {"=", "!=", "<>", "<", ">", "<=", ">=", "LIKE", "BETWEEN", "IN", "IS NULL", "IS NOT NULL"}
 )
+#: Comparisons whose value is the word NULL.
+_NULLS = {"IS": "IS NULL", "IS NOT": "IS NOT NULL"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,21 +34,60 @@ class DisplayField:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchDocument:
-    """A search, ready to be run.
-
-    Attributes
-    ----------
-    keys
-        For each column its (field id, element, header) as the document has them.
-    name
-        ``brief-description``, the name of a saved search.
-    """
+    """A search, ready to be run; *keys* describe its columns, one by one."""
 
     root: DataType
     listing: Listing
-    keys: tuple[tuple[str, str, str], ...]
-    name: str = ""
-    shared: bool = False
+    keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A column of a search as its document asks for it; *key* is what the answer calls it."""
+
+    key: str
+    element: str
+    id: str
+    header: str
+    type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imprint:
+    """What a document says of itself and not of what it looks for.
+
+    Attributes
+    ----------
+    name
+        ``brief-description``, the name of a saved search.
+    users
+        Logins of those that it is saved for.
+    public
+        Whether it is for everybody: for nobody in particular, and not secured.
+    """
+
+    name: str
+    description: str
+    users: tuple[str, ...]
+    public: bool
+
+
+def read_imprint(body: bytes) -> Imprint:
+    """Read what a search document says of itself.
+
+    Raises
+    ------
+    Unprocessable
+        It is not XML.
+    """
+    root = parse_xml(body)
+    users = tuple(str(login.text or "").strip() for login in root.iterfind("{*}allowed_user/{*}login"))
+    return Imprint(
+        name=root.get("brief-description") or "",
+        description=root.get("description") or "",
+        users=users,
+        public=not users and root.get("secure") in {"false", "0"},
+    )
 
 
 #: Display fields that are not simply a field's name in capitals: by family or type, id → path.
@@ -149,7 +190,7 @@ def _document(root: etree._Element, each: DataType) -> SearchDocument:
         column = _column(resolver, element, field_id)
         if column is not None and column.header not in columns:
             columns[column.header] = column
-            keys.append((column.header, element, header or field_id))
+            keys.append(_key(column, element, field_id, header))
     where = Group(members=tuple(_groups(resolver, root)))
     listing = Listing(
         root=each,
@@ -158,13 +199,12 @@ def _document(root: etree._Element, each: DataType) -> SearchDocument:
         where=where,
         types=resolver.types(),
     )
-    return SearchDocument(
-        root=each,
-        listing=listing,
-        keys=tuple(keys),
-        name=root.get("brief-description") or "",
-        shared=root.get("secure") == "false",
-    )
+    return SearchDocument(root=each, listing=listing, keys=tuple(keys))
+
+
+def _key(column: Column, element: str, field_id: str, header: str) -> Key:
+    kind = _TYPES.get(column.kind, "string")
+    return Key(key=column.header, element=element, id=field_id, header=header or field_id, type=kind)
 
 
 def _asked(root: etree._Element) -> Iterator[tuple[str, str, str]]:
@@ -239,9 +279,12 @@ def _group(resolver: Resolver, element: etree._Element) -> Group:
 
 
 def _criterion(resolver: Resolver, element: etree._Element) -> Condition:
-    field, operator = _text(element, "schema_field"), _text(element, "comparison_type").upper().strip() or "="
+    field, operator = _text(element, "schema_field"), _text(element, "comparison_type").upper() or "="
     value = _text(element, "value")
-    name, _, rest = field.partition("/")
+    if value.upper() == "NULL":
+        operator = _NULLS.get(operator, operator)
+    # the list of display fields has them with a point
+    name, _, rest = field.partition("/" if "/" in field else ".")
     each = REGISTRY.find(name)
     column = None if each is None else _column(resolver, name, rest if "/" not in rest else field)
     if column is None:

@@ -13,7 +13,14 @@ from cci.archive.call import Call, table_response, text_response
 from cci.archive.errors import BadRequest, Missing, NoRight
 from cci.archive.results import Result
 from cci.archive.routes.site import Site
-from cci.archive.searchdoc import SearchDocument, display_fields, parse_search, search_everything
+from cci.archive.searchdoc import (
+    Imprint,
+    SearchDocument,
+    display_fields,
+    parse_search,
+    read_imprint,
+    search_everything,
+)
 from cci.archive.store import searches
 from cci.archive.store.accounts import readable_projects
 from cci.archive.store.database import Connection
@@ -22,15 +29,17 @@ from cci.archive.tables import Row
 from cci.archive.typedefs import REGISTRY
 from cci.archive.types import DataType
 
+_NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?")
+
 
 def list_elements(_site: Site, call: Call) -> Response:
-    """Answer the data types of the archive."""
+    """Answer the data types of the archive, with ``used=true`` those that it has something of."""
     with call.store.database.read() as connection:
         counts = searches.count_types(connection)
     rows = [
         [each.name, each.singular, each.plural, "true", _count(counts, each)]
         for each in REGISTRY
-        if each.family.value != "resource"
+        if each.family.value != "resource" and (_count(counts, each) or not call.flag("used"))
     ]
     return table_response(call, ["ELEMENT_NAME", "SINGULAR", "PLURAL", "SECURED", "COUNT"], rows)
 
@@ -82,15 +91,16 @@ def _rows(call: Call, document: SearchDocument) -> Iterator[Row]:
 def _columns(document: SearchDocument) -> str:
     columns = [
         {
-            "key": key,
-            "type": "string",
-            "xPATH": f"{element}.{key.upper()}",
-            "element_name": element,
-            "header": header,
-            "id": key.upper(),
+            "key": each.key,
+            "type": each.type,
+            "xPATH": each.id if "/" in each.id else f"{each.element}.{each.id}",
+            "element_name": each.element,
+            "header": each.header,
+            "id": each.id,
         }
-        for key, element, header in document.keys
+        for each in document.keys
     ]
+    columns.append({"key": "quarantine_status"})
     return f'"Columns":{json.dumps(columns)},"rootElementName":{json.dumps(document.root.name)},'
 
 
@@ -120,24 +130,45 @@ def _number(call: Call, name: str, default: int) -> int:
 
 
 def _sorted(call: Call, result: Result) -> list[Row]:
-    column = call.get("sortBy")
-    if column not in result.headers:
-        return result.rows
-    index = result.headers.index(column)
     descending = call.get("sortOrder").upper() == "DESC"
-    return sorted(result.rows, key=lambda row: str(row[index] or ""), reverse=descending)
+    rows = result.rows
+    # the first column weighs most, and so it is sorted by last
+    for column in reversed(call.get("sortBy").split(",")):
+        if column in result.headers:
+            rows = _sorted_by(rows, result.headers.index(column), descending=descending)
+    return rows
+
+
+def _sorted_by(rows: list[Row], index: int, *, descending: bool) -> list[Row]:
+    def text(row: Row) -> str:
+        return "" if row[index] is None else str(row[index])
+
+    def number(row: Row) -> float:
+        # empty ones come first, as of words
+        return float(text(row) or "-inf")
+
+    numbers = all(_NUMBER.fullmatch(text(row)) for row in rows if text(row))
+    return sorted(rows, key=number if numbers else text, reverse=descending)
 
 
 # -- saved searches -----------------------------------------------------------------------------------
 
 
 def list_saved(_site: Site, call: Call) -> Response:
-    """Answer the saved searches that the user may see."""
+    """Answer the searches that the user saved, and those that others saved for the user or for everybody."""
     with call.store.database.read() as connection:
-        found = searches.saved(connection, call.user.login)
-    rows = [[each.id, each.root_type, each.name, each.name, each.owner] for each in found]
+        found = [(each, read_imprint(each.document.encode())) for each in searches.saved(connection)]
+    rows = [
+        [each.id, each.root_type, each.name, imprint.description, ",".join(imprint.users) or each.owner]
+        for each, imprint in found
+        if _is_for(call, each, imprint)
+    ]
     names = ["id", "root_element_name", "brief_description", "description", "users"]
     return table_response(call, names, rows)
+
+
+def _is_for(call: Call, search: searches.SavedSearch, imprint: Imprint) -> bool:
+    return imprint.public or call.user.login in {search.owner, *imprint.users}
 
 
 def put_saved(_site: Site, call: Call) -> Response:
@@ -151,7 +182,7 @@ def put_saved(_site: Site, call: Call) -> Response:
         row = searches.SavedSearch(
             id=name,
             owner=call.user.login,
-            name=document.name or name,
+            name=read_imprint(call.body).name or name,
             root_type=document.root.name,
             document=call.body.decode("utf-8", "replace"),
         )
@@ -161,7 +192,9 @@ def put_saved(_site: Site, call: Call) -> Response:
 
 def _saved(connection: Connection, call: Call) -> searches.SavedSearch:
     found = searches.find(connection, call.names["id"])
-    if found is None or (found.owner != call.user.login and not call.user.admin):
+    if found is None:
+        raise Missing
+    if not call.user.admin and not _is_for(call, found, read_imprint(found.document.encode())):
         raise Missing
     return found
 
@@ -173,9 +206,12 @@ def get_saved(_site: Site, call: Call) -> Response:
 
 
 def delete_saved(_site: Site, call: Call) -> Response:
-    """Forget a saved search."""
+    """Forget a saved search; others may see it, but not this."""
     with call.store.database.write() as connection:
-        searches.forget(connection, _saved(connection, call).id)
+        search = _saved(connection, call)
+        if search.owner != call.user.login and not call.user.admin:
+            raise NoRight
+        searches.forget(connection, search.id)
     return text_response()
 
 

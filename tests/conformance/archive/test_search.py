@@ -35,8 +35,9 @@ def criterion(field: str, comparison: str, value: str) -> str:
 @pytest.fixture
 def place(project: str, fill: Fill) -> str:
     """A project of three subjects, one of them with a session; its id."""
-    for subject, gender in (("S1", "male"), ("S2", "female"), ("S3", "female")):
-        fill.subject(project, subject, gender=gender)
+    fill.subject(project, "S1", gender="male", education="9", handedness="left")
+    fill.subject(project, "S2", gender="female", education="12")
+    fill.subject(project, "S3", gender="female", education="10")
     fill.session(project, "S1", "MR1", date="2020-01-02")
     return project
 
@@ -49,6 +50,11 @@ def place(project: str, fill: Fill) -> str:
         ("SUBJECT_LABEL", "LIKE", "S%", ["S1", "S2", "S3"]),
         ("SUBJECT_LABEL", "IN", "S1,S3", ["S1", "S3"]),
         ("label", "=", "S2", ["S2"]),
+        ("EDUC", "BETWEEN", "9 AND 11", ["S1", "S3"]),
+        ("EDUC", "&gt;", "9", ["S2", "S3"]),
+        ("HANDEDNESS_TEXT", "IS NULL", "", ["S2", "S3"]),
+        ("HANDEDNESS_TEXT", "IS", "NULL", ["S2", "S3"]),
+        ("HANDEDNESS_TEXT", "IS NOT", "NULL", ["S1"]),
     ],
 )
 def test_criteria(
@@ -63,11 +69,57 @@ def test_criteria(
 
 
 def test_columns_are_described(rest: Rest, place: str) -> None:
-    """A JSON answer describes its columns and its root type."""
+    """A JSON answer describes its columns and its root type; the state of each row is always among them."""
     body = document(["SUBJECT_LABEL", "PROJECT"], criterion(f"{SUBJECTS}/PROJECT", "=", place))
     table = rest.send("POST", "/data/search", {"format": "json"}, data=body).json()["ResultSet"]
-    assert SUBJECTS == table["rootElementName"]
-    assert {"subject_label", "project"} <= {column["key"] for column in table["Columns"]}
+    keys = ["subject_label", "project", "quarantine_status"]
+    assert (SUBJECTS, set(keys)) == (table["rootElementName"], set(table["Result"][0]))
+    described = [column for column in table["Columns"] if column["key"] == "subject_label"]
+    assert [("SUBJECT_LABEL", f"{SUBJECTS}.SUBJECT_LABEL", SUBJECTS)] == [
+        (column["id"], column["xPATH"], column["element_name"]) for column in described
+    ]
+    assert set(keys) == {column["key"] for column in table["Columns"]}
+
+
+def test_column_of_another_type(rest: Rest, place: str) -> None:
+    """A column of another type has that type before its name."""
+    root = "xnat:mrSessionData"
+    field = (
+        "<xdat:search_field><xdat:element_name>xnat:subjectData</xdat:element_name>"
+        "<xdat:field_ID>SUBJECT_LABEL</xdat:field_ID><xdat:sequence>1</xdat:sequence>"
+        "<xdat:type>string</xdat:type><xdat:header>s</xdat:header></xdat:search_field><xdat:search_where"
+    )
+    body = document(["LABEL"], criterion(f"{root}/PROJECT", "=", place), root)
+    body = body.replace("<xdat:search_where", field, 1)
+    table = rest.send("POST", "/data/search", {"format": "json"}, data=body).json()["ResultSet"]
+    assert [("MR1", "S1")] == [
+        (row["label"], row["xnat_subjectdata_subject_label"]) for row in table["Result"]
+    ]
+
+
+def test_nested_criteria(rest: Rest, place: str) -> None:
+    """Criteria are nested, each set with a method of its own."""
+    either = criterion(f"{SUBJECTS}/SUBJECT_LABEL", "=", "S1") + criterion(
+        f"{SUBJECTS}/SUBJECT_LABEL", "=", "S3"
+    )
+    where = criterion(f"{SUBJECTS}/PROJECT", "=", place)
+    where += f'<xdat:child_set method="OR">{either}</xdat:child_set>'
+    answer = rest.send("POST", "/data/search", {"format": "json"}, data=document(["SUBJECT_LABEL"], where))
+    rows = answer.json()["ResultSet"]["Result"]
+    assert ["S1", "S3"] == sorted(row["subject_label"] for row in rows)
+
+
+def test_document_as_a_form(rest: Rest, place: str) -> None:
+    """The document may be the file of a form."""
+    body = document(["SUBJECT_LABEL"], criterion(f"{SUBJECTS}/PROJECT", "=", place)).encode()
+    answer = rest.send("POST", "/data/search", {"format": "json"}, files={"search": ("search.xml", body)})
+    assert "3" == answer.json()["ResultSet"]["totalRecords"]
+
+
+def test_everything_of_a_type(rest: Rest, place: str) -> None:
+    """Every type has a saved search for all that there is of it."""
+    _, rows = rest.csv("/data/search/saved/@xnat:mrSessionData/results")
+    assert ["MR1"] == [row["label"] for row in rows if row["project"] == place]
 
 
 def test_path_as_field(rest: Rest, place: str) -> None:
@@ -96,6 +148,47 @@ def test_cached_pages(rest: Rest, place: str) -> None:
         for offset in ("0", "2")
     ]
     assert ["S1", "S2", "S3"] == [row["subject_label"] for page in pages for row in page]
+
+
+def test_cached_order(rest: Rest, place: str) -> None:
+    """Pages of a cached result are sorted by several columns, numbers by their size."""
+    rest.put(f"/data/projects/{place}/subjects/S4", {"education": "8"}).raise_for_status()
+    body = document(["SUBJECT_LABEL", "EDUC", "GENDER_TEXT"], criterion(f"{SUBJECTS}/PROJECT", "=", place))
+    asked = {"cache": "true", "format": "json"}
+    name = rest.send("POST", "/data/search", asked, data=body).json()["ResultSet"]["ID"]
+
+    def labels(by: str, order: str = "ASC") -> str:
+        rows = rest.rows(f"/data/search/{name}", {"sortBy": by, "sortOrder": order})
+        return " ".join(row["subject_label"] for row in rows)
+
+    assert ("S4 S1 S3 S2", "S2 S3 S1 S4") == (labels("educ"), labels("educ", "DESC"))
+    assert "S4 S3 S2 S1" == labels("gender_text,educ")
+
+
+def test_never_stale(rest: Rest, place: str) -> None:
+    """With ``refresh=true`` a search sees what was written just before, also if it has a name of its own."""
+    body = document(["SUBJECT_LABEL"], criterion(f"{SUBJECTS}/PROJECT", "=", place))
+    body = body.replace("@search", f"s{place}")
+    counts = []
+    for label in ("S4", "S5"):
+        rest.put(f"/data/projects/{place}/subjects/{label}").raise_for_status()
+        asked = {"format": "json", "refresh": "true"}
+        table = rest.send("POST", "/data/search", asked, data=body).json()["ResultSet"]
+        counts.append(table["totalRecords"])
+    assert ["4", "5"] == counts
+
+
+def test_result_that_is_not_kept(rest: Rest) -> None:
+    """A result that is not kept, or not any more, is 410."""
+    assert 410 == rest.get("/data/search/search_of_nobody", {"format": "json"}).status_code
+
+
+def test_types_in_use(rest: Rest, place: str) -> None:
+    """With ``used=true`` the types are those that there is something of."""
+    assert place
+    rows = rest.rows("/data/search/elements", {"used": "true"})
+    counts = {row["ELEMENT_NAME"]: row["COUNT"] for row in rows}
+    assert ("0" not in counts.values(), True) == ("xnat:mrSessionData" in counts, SUBJECTS in counts)
 
 
 def test_elements(rest: Rest) -> None:

@@ -187,3 +187,51 @@ def test_lists_of_a_project(admin: Rest) -> None:
     assert ["Subjects"] == [row["name"] for row in admin.rows(f"{uri}/protocols")]
     assert [] == admin.rows(f"{uri}/searches")
     assert 404 == admin.get(f"{uri}X/scan_types").status_code
+
+
+@pytest.fixture
+def others(embedded: RunningArchive, admin: Rest) -> Iterator[Rest]:
+    """A client of another new user."""
+    name = f"o{uuid.uuid4().hex[:10]}"
+    account = {"username": name, "password": PASSWORD}
+    admin.http.post(f"{admin.url}/xapi/users", json=account, timeout=60).raise_for_status()
+    with Rest(embedded.url, (name, PASSWORD)) as client:
+        yield client
+
+
+def test_cached_result_is_its_owners(user: Rest, others: Rest) -> None:
+    """Only who had a result kept reads its pages."""
+    asked = {"cache": "true", "format": "json"}
+    name = user.send("POST", "/data/search", asked, data=_search()).json()["ResultSet"]["ID"]
+    assert (200, 403) == tuple(client.get(f"/data/search/{name}").status_code for client in (user, others))
+
+
+@pytest.mark.parametrize("sharing", ["private", "named", "public"])
+def test_saved_search_is_shared(user: Rest, others: Rest, login: str, *, sharing: str) -> None:
+    """A search is saved for oneself, for those whom it names, or for all; only its owner deletes it."""
+    name, other = f"s{uuid.uuid4().hex}", str(others.get("/xapi/users/username").text)
+    body = _search({"private": login, "named": other, "public": ""}[sharing], name)
+    uri = f"/data/search/saved/{name}"
+    user.put(uri, data=body).raise_for_status()
+    seen = [(name, "what it finds")] if sharing != "private" else []
+    assert seen == [
+        (row["brief_description"], row["description"])
+        for row in others.rows("/data/search/saved")
+        if row["id"] == name
+    ]
+    status = 200 if seen else 404
+    assert (status, status) == (others.get(uri).status_code, others.get(f"{uri}/results").status_code)
+    assert (403 if seen else 404, 403) == (
+        others.delete(uri).status_code,
+        others.put(uri, data=body).status_code,
+    )
+    assert 200 == user.delete(uri).status_code
+
+
+def _search(allowed: str = "", name: str = "") -> str:
+    users = f"<xdat:allowed_user><xdat:login>{allowed}</xdat:login></xdat:allowed_user>" if allowed else ""
+    return (
+        f'<xdat:bundle xmlns:xdat="http://nrg.wustl.edu/security" brief-description="{name}" '
+        'description="what it finds" secure="false">'
+        f"<xdat:root_element_name>xnat:subjectData</xdat:root_element_name>{users}</xdat:bundle>"
+    )
