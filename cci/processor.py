@@ -189,10 +189,6 @@ class Processor:
         """Whether a task exists on *target*: its type matches, and its results are not there already."""
         raise NotImplementedError
 
-    def settings_for(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the class's parameters with *parameters* laid over them."""
-        return {**self.parameters, **parameters}
-
     def _where(self) -> str:
         try:
             source = inspect.getsourcefile(type(self)) or "?"

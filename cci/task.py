@@ -171,8 +171,6 @@ class Decision:
     move: Move
     status: Status | None = None
     reason: str = ""
-    #: Keep the old results in the resource OLD.
-    keep_old: bool = False
     #: Whether the task may be staged and submitted once this decision is carried out.
     startable: bool = False
 
@@ -234,7 +232,6 @@ def _wish(facts: Facts, record: Record) -> Decision | None:
         move=Move.REDO,
         status=status,
         reason=f"{qc} was wished",
-        keep_old=qc == QcStatus.REPROC,
         startable=not reason,
     )
 

@@ -18,20 +18,14 @@ LONGEST = timedelta(minutes=5)
 
 
 @contextmanager
-def noted(workplace: Workplace, cluster: str, processor: str = "") -> Iterator[None]:
-    """Note how a cluster takes what is asked of it inside.
-
-    Parameters
-    ----------
-    processor
-        Whose job is handed over; '' where none is.
-    """
+def noted(workplace: Workplace, cluster: str) -> Iterator[None]:
+    """Note how a cluster answers what is asked of it inside, which is no job to be taken."""
     try:
         yield
-    except (ClusterUnavailable, SubmissionRefused) as error:
-        note(workplace, cluster, processor, error)
+    except ClusterUnavailable as error:
+        note(workplace, cluster, "", error)
         raise
-    note(workplace, cluster, processor)
+    note(workplace, cluster, "")
 
 
 def note(workplace: Workplace, cluster: str, processor: str, error: Exception | None = None) -> None:

@@ -35,8 +35,6 @@ USER = "admin"
 #: Where the demo suggests to serve its archive to a browser.
 LOOK_PORT = 8080
 
-Say = Callable[[str], None]
-
 
 class DemoFailed(CciError):
     """The demo could not be set up."""

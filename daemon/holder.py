@@ -30,11 +30,6 @@ class Holder:
         """Return the form kept in the ledger."""
         return "|".join([self.host, self.boot, str(self.pid), self.started, self.token])
 
-    @property
-    def process(self) -> str:
-        """The part that is the same for all holders of this process."""
-        return f"{self.host}|{self.boot}|{self.pid}|{self.started}|"
-
 
 def parse(text: str) -> Holder | None:
     """Read a holder back; None if it is not one."""

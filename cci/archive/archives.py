@@ -29,7 +29,6 @@ _DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
     *(EOFError, OSError, RuntimeError, ValueError, struct.error),
 )
-_TARS = (".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +38,6 @@ class Entry:
     name: str
     size: int
     path: Path
-
-
-def is_archive(name: str) -> bool:
-    """Whether a file of this name can be unpacked."""
-    return name.lower().endswith((".zip", *_TARS))
 
 
 def unpack(path: Path, name: str, limits: Limits) -> Iterator[tuple[str, Content]]:

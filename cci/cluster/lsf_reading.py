@@ -201,9 +201,8 @@ _EVENT = re.compile(r"^(\w{3} \w{3} +\d+ [\d:]{8}(?: \d{4})?): (.*)$", re.MULTIL
 
 @dataclass(frozen=True)
 class _History:
-    """What bhist tells of one job: its heading, and its events in their order."""
+    """What bhist tells of one job: its events in their order."""
 
-    heading: str
     events: tuple[tuple[str, str], ...]
 
     def when(self, *words: str) -> str:
@@ -225,7 +224,7 @@ def read_history(printed: str, now: datetime) -> list[Entry]:
 
 def _history_entry(number: str, text: str, now: datetime) -> Entry:
     heading, _, rest = text.partition("\n")
-    history = _History(heading, tuple(_EVENT.findall(rest)))
+    history = _History(tuple(_EVENT.findall(rest)))
     name = re.search(r"Job Name <([^>]*)>", heading)
     return Entry(
         id=number,

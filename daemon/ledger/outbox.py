@@ -38,12 +38,8 @@ class Outbox(Book):
             row = session.get(OutboxRow, task_id)
             return dict(row.fields) if row else {}
 
-    def take_write(self, task_id: int, holder: str) -> Write | None:
-        """Take a task's pending write; None if there is none, or somebody living is at it."""
-        return next(iter(self.take_writes([task_id], holder)), None)
-
     def take_writes(self, task_ids: Sequence[int], holder: str) -> list[Write]:
-        """Take the pending writes of several tasks, as one; see `take_write`."""
+        """Take the pending writes of tasks, as one; only those that there are, and nobody living is at."""
         with self._writing() as session:
             # in one order everywhere, so that no two processes wait for each other
             found = [session.get(OutboxRow, id_, with_for_update=True) for id_ in sorted(task_ids)]
@@ -53,16 +49,12 @@ class Outbox(Book):
             tasks = rows.entries(session, [session.get_one(TaskRow, row.task_id) for row in taken])
             return [_write(row, task) for row, task in zip(taken, tasks, strict=True)]
 
-    def acknowledge(self, write: Write, assessor_id: str) -> None:
-        """Note that the archive has accepted a write; what came on top of it meanwhile stays pending.
-
-        If somebody else has taken the write over, only the assessor's id is kept: which of the two the
-        archive saw last is found out by the next look at it.
-        """
-        self.acknowledge_all([(write, assessor_id)])
-
     def acknowledge_all(self, accepted: Sequence[tuple[Write, str]]) -> None:
-        """Note that the archive has accepted several writes, as one; see `acknowledge`."""
+        """Note, as one, writes that the archive has accepted, each with the id of its assessor.
+
+        What came on top of a write meanwhile stays pending. If somebody else has taken it over, only the
+        assessor's id is kept: which of the two the archive saw last is found out by the next look at it.
+        """
         with self._writing() as session:
             for write, assessor_id in sorted(accepted, key=lambda one: one[0].task.id):
                 _acknowledge(session, write, assessor_id)

@@ -55,12 +55,11 @@ class Tasks(Book):
             )
             return rows.entries(session, list(found))
 
-    def create(self, new: NewTask, fields: Mapping[str, str] | None) -> TaskEntry | None:
-        """Add a task, with the first write to the archive if there is one; None if somebody else just did."""
-        return self.create_all([Birth(task=new, fields=fields)])[0]
-
     def create_all(self, births: Sequence[Birth]) -> list[TaskEntry | None]:
-        """Add tasks in one transaction, which costs the disk no more than one task; see `create`."""
+        """Add tasks, each with its first write to the archive if there is one; None for one that is there.
+
+        It is one transaction, which costs the disk no more than one task.
+        """
         try:
             with self._writing() as session:
                 return self._add(session, births)

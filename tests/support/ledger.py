@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import event
 
 from cci.daemon import holder as holders
-from cci.daemon.ledger import Attempt, Ledger, NewJob, NewTask, TaskEntry, open_ledger
+from cci.daemon.ledger import Attempt, Birth, Ledger, NewJob, NewTask, TaskEntry, Write, open_ledger
 from cci.status import Status
 from cci.task import TaskKey
 
@@ -46,9 +46,19 @@ def new_task(number: int = 1, **values: Any) -> NewTask:
     return NewTask(**{**defaults, **values})
 
 
+def created(ledger: Ledger, new: NewTask, fields: Mapping[str, str] | None) -> TaskEntry | None:
+    """Add one task, with this first write; None if it is there."""
+    return ledger.create_all([Birth(task=new, fields=fields)])[0]
+
+
+def write_taken(ledger: Ledger, task_id: int, holder: str) -> Write | None:
+    """Take one task's pending write; None if there is none that can be taken."""
+    return next(iter(ledger.take_writes([task_id], holder)), None)
+
+
 def made(ledger: Ledger, number: int = 1, **values: Any) -> TaskEntry:
     """Create a task without a write to the archive."""
-    entry = ledger.create(new_task(number, **values), None)
+    entry = created(ledger, new_task(number, **values), None)
     assert entry is not None
     return entry
 
@@ -218,7 +228,7 @@ def nothing(ledger: Ledger, number: int) -> bool:
 
 def create(ledger: Ledger, number: int) -> bool:
     """Create the task of this number."""
-    return ledger.create(new_task(number), {"date": "2024-05-06"}) is not None
+    return created(ledger, new_task(number), {"date": "2024-05-06"}) is not None
 
 
 def open_attempt(ledger: Ledger, task_id: int) -> bool:
@@ -233,7 +243,7 @@ def take(ledger: Ledger, attempt_id: int) -> bool:
 
 def take_write(ledger: Ledger, task_id: int) -> bool:
     """Take a task's pending write in hand."""
-    return ledger.take_write(task_id, me()) is not None
+    return write_taken(ledger, task_id, me()) is not None
 
 
 def enter_lease(ledger: Ledger, number: int) -> bool:

@@ -113,10 +113,10 @@ def test_a_name_goes_before_the_class_name() -> None:
 def test_a_site_may_override_attributes() -> None:
     """Overrides belong to the instance; the class stays as it was written."""
     site = DtiQaProcessor(memory_mb=99, parameters={"model": "ridge"})
-    assert (99, 4096, {"model": "ridge", "b0": 3}) == (
+    assert (99, 4096, {"model": "ridge"}) == (
         site.memory_mb,
         DtiQaProcessor().memory_mb,
-        site.settings_for({"b0": 3}),
+        site.parameters,
     )
 
 

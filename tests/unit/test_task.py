@@ -111,9 +111,9 @@ def write(status: Status, reason: str = "", *, startable: bool = False) -> Decis
     return Decision(move=Move.WRITE, status=status, reason=reason, startable=startable)
 
 
-def redo(status: Status, reason: str, *, startable: bool = False, keep_old: bool = False) -> Decision:
+def redo(status: Status, reason: str, *, startable: bool = False) -> Decision:
     """Return the decision to begin anew."""
-    return Decision(move=Move.REDO, status=status, reason=reason, startable=startable, keep_old=keep_old)
+    return Decision(move=Move.REDO, status=status, reason=reason, startable=startable)
 
 
 NOTHING = Decision(move=Move.NOTHING)
@@ -243,7 +243,7 @@ WISHES: dict[str, tuple[Facts, Decision]] = {
     },
     "Reproc keeps the old results": (
         known(Status.COMPLETE, qc=QcStatus.REPROC),
-        redo(Status.PRE_COMPLETE, "Reproc was wished", startable=True, keep_old=True),
+        redo(Status.PRE_COMPLETE, "Reproc was wished", startable=True),
     ),
     "a wish that arrives while results are stored waits for the end": (
         known(Status.JOB_COMPLETE, qc=QcStatus.RERUN, attempt_open=True),

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.ledger import ARCHIVE, collecting, held, made, me, new_task, opened, running
+from support.ledger import (
+    ARCHIVE,
+    collecting,
+    created,
+    held,
+    made,
+    me,
+    new_task,
+    opened,
+    running,
+    write_taken,
+)
 
 from cci.daemon.ledger import Attempt, LeaseLost, Ledger, NewJob, Stage, TaskEntry
 from cci.errors import IllegalTransition
@@ -136,7 +147,7 @@ def test_a_submitted_job(ledger: Ledger, task: TaskEntry) -> None:
     ledger.advance(attempt.id, holder, tries=3, retry_at=UNTIL)
     ledger.submitted_all(holder, {attempt.id: NewJob(job_id="42", fields={"jobid": "42"})})
     (attempt,) = ledger.attempts(task.id)
-    entry, write = ledger.task(task.id), ledger.take_write(task.id, me())
+    entry, write = ledger.task(task.id), write_taken(ledger, task.id, me())
     assert write is not None
     assert (Stage.SUBMITTED, "42", 0, None, True) == (
         attempt.state,
@@ -270,7 +281,7 @@ def test_several_jobs_are_noted_at_once(ledger: Ledger) -> None:
 def test_one_that_cannot_run_stops_all_of_them(ledger: Ledger) -> None:
     """Where one job is for a task that has ended nothing is written, so that each can be tried by itself."""
     holder = me()
-    ended = ledger.create(new_task(9, status=Status.COMPLETE), None)
+    ended = created(ledger, new_task(9, status=Status.COMPLETE), None)
     assert ended is not None
     attempts = [held(ledger, made(ledger, 1), holder), held(ledger, ended, holder)]
     with pytest.raises(IllegalTransition):
@@ -351,7 +362,7 @@ def test_an_illegal_end_is_refused_whole(ledger: Ledger, task: TaskEntry, row: s
 
 def test_a_job_for_a_task_that_is_complete(ledger: Ledger) -> None:
     """A job is never noted for a task that has ended."""
-    ended = ledger.create(new_task(status=Status.COMPLETE), None)
+    ended = created(ledger, new_task(status=Status.COMPLETE), None)
     assert ended is not None
     holder = me()
     attempt = held(ledger, ended, holder)

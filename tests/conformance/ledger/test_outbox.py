@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.ledger import ARCHIVE, made, me
+from support.ledger import ARCHIVE, made, me, write_taken
 
 from cci.daemon.ledger import Ledger, TaskEntry, Write
 from cci.status import Status
@@ -17,7 +17,7 @@ BEFORE = datetime.now(UTC) - timedelta(hours=1)
 
 def taken(ledger: Ledger, task: TaskEntry) -> Write:
     """Take a task's write, which must be there."""
-    write = ledger.take_write(task.id, me())
+    write = write_taken(ledger, task.id, me())
     assert write is not None
     return write
 
@@ -43,21 +43,21 @@ def test_writes_are_laid_over_each_other(ledger: Ledger, written: TaskEntry) -> 
 
 def test_an_accepted_write_is_gone(ledger: Ledger, written: TaskEntry) -> None:
     """Once the archive has accepted it, nothing is pending, and status and id are known."""
-    ledger.acknowledge(taken(ledger, written), "A1")
+    ledger.acknowledge_all([(taken(ledger, written), "A1")])
     entry = ledger.task(written.id)
     assert (False, Status.PRE_COMPLETE, "A1", None) == (
         entry.writes_pending,
         entry.acknowledged,
         entry.assessor_id,
-        ledger.take_write(written.id, me()),
+        write_taken(ledger, written.id, me()),
     )
 
 
 def test_a_write_without_a_status_acknowledges_none(ledger: Ledger, written: TaskEntry) -> None:
     """Fields beside the status leave what the archive acknowledged as it was."""
-    ledger.acknowledge(taken(ledger, written), "A1")
+    ledger.acknowledge_all([(taken(ledger, written), "A1")])
     ledger.write(written.id, {"validation/status": "Do Not Run"}, reason="hold")
-    ledger.acknowledge(taken(ledger, written), "A1")
+    ledger.acknowledge_all([(taken(ledger, written), "A1")])
     assert Status.PRE_COMPLETE is ledger.task(written.id).acknowledged
 
 
@@ -65,7 +65,7 @@ def test_what_comes_meanwhile_stays(ledger: Ledger, written: TaskEntry) -> None:
     """A write that is laid on top while another is sent is not lost with its acknowledgement."""
     sent = taken(ledger, written)
     ledger.move(written.id, Status.PRE_RUNNING, "no NIFTI", {})
-    ledger.acknowledge(sent, "A1")
+    ledger.acknowledge_all([(sent, "A1")])
     entry, rest = ledger.task(written.id), taken(ledger, written)
     assert (Status.PRE_COMPLETE, True, {"procstatus": "PRE_RUNNING", "note": "no NIFTI"}) == (
         entry.acknowledged,
@@ -77,9 +77,9 @@ def test_what_comes_meanwhile_stays(ledger: Ledger, written: TaskEntry) -> None:
 def test_a_write_is_in_one_hand(ledger: Ledger, written: TaskEntry) -> None:
     """While one sends a write nobody else does; after its end others may."""
     write = taken(ledger, written)
-    meanwhile = ledger.take_write(written.id, me())
+    meanwhile = write_taken(ledger, written.id, me())
     ledger.write_failed(write, "away", BEFORE)
-    assert (None, True) == (meanwhile, ledger.take_write(written.id, me()) is not None)
+    assert (None, True) == (meanwhile, write_taken(ledger, written.id, me()) is not None)
 
 
 def test_a_failed_write_is_kept(ledger: Ledger, written: TaskEntry) -> None:
@@ -102,7 +102,7 @@ def test_a_newer_write_begins_to_count_anew(ledger: Ledger, written: TaskEntry) 
     ledger.write_failed(taken(ledger, written), "away", LATER)
     sent = taken(ledger, written)
     ledger.write(written.id, {"note": "new"}, reason="more")
-    ledger.acknowledge(sent, "A1")
+    ledger.acknowledge_all([(sent, "A1")])
     rest = taken(ledger, written)
     assert ([written.id], 0, "") == (ledger.due_writes(ARCHIVE), rest.tries, rest.error)
 
@@ -130,7 +130,7 @@ def test_a_dropped_write(ledger: Ledger, written: TaskEntry) -> None:
     write = taken(ledger, written)
     ledger.drop_write(written.id)
     ledger.drop_write(written.id)
-    ledger.acknowledge(write, "A1")
+    ledger.acknowledge_all([(write, "A1")])
     entry = ledger.task(written.id)
     assert (False, None, "A1") == (entry.writes_pending, entry.acknowledged, entry.assessor_id)
 
@@ -140,7 +140,7 @@ def test_a_late_acknowledgement_takes_no_newer_write_with_it(ledger: Ledger, wri
     asleep = taken(ledger, written)
     ledger.drop_write(written.id)
     ledger.move(written.id, Status.PRE_RUNNING, "no NIFTI", {})
-    ledger.acknowledge(asleep, "A1")
+    ledger.acknowledge_all([(asleep, "A1")])
     entry = ledger.task(written.id)
     assert (True, None, {"procstatus": "PRE_RUNNING", "note": "no NIFTI"}) == (
         entry.writes_pending,
@@ -156,14 +156,14 @@ def test_a_late_failure_puts_nobody_off(ledger: Ledger, written: TaskEntry) -> N
     ledger.write(written.id, {"a": "b"}, reason="new")
     taken(ledger, written)
     ledger.write_failed(asleep, "away", LATER)
-    assert (None, [written.id]) == (ledger.take_write(written.id, me()), ledger.due_writes(ARCHIVE))
+    assert (None, [written.id]) == (write_taken(ledger, written.id, me()), ledger.due_writes(ARCHIVE))
 
 
 def test_an_unknown_id_keeps_the_known_one(ledger: Ledger, written: TaskEntry) -> None:
     """An acknowledgement without an id does not forget the one that is known."""
-    ledger.acknowledge(taken(ledger, written), "A1")
+    ledger.acknowledge_all([(taken(ledger, written), "A1")])
     ledger.write(written.id, {"a": "b"}, reason="x")
-    ledger.acknowledge(taken(ledger, written), "")
+    ledger.acknowledge_all([(taken(ledger, written), "")])
     assert "A1" == ledger.task(written.id).assessor_id
 
 
@@ -199,4 +199,4 @@ def test_who_lost_a_write_gives_nothing_back(ledger: Ledger, written: TaskEntry)
     """A write in another's hand stays there."""
     write = taken(ledger, written)
     ledger.let_go([replace(write, holder="somebody else")])
-    assert ledger.take_write(written.id, me()) is None
+    assert write_taken(ledger, written.id, me()) is None

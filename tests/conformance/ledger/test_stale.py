@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from support.ledger import made, me, opened
+from support.ledger import made, me, opened, write_taken
 
 from cci.daemon.ledger import Ledger, LedgerUnavailable, Stale, TaskEntry
 from cci.status import Status
@@ -26,9 +26,9 @@ DECISIONS: dict[str, Step] = {
 
 
 def _acknowledge(ledger: Ledger, task: TaskEntry) -> None:
-    write = ledger.take_write(task.id, me())
+    write = write_taken(ledger, task.id, me())
     assert write is not None
-    ledger.acknowledge(write, "A1")
+    ledger.acknowledge_all([(write, "A1")])
 
 
 CHANGES: dict[str, Step] = {

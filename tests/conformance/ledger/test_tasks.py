@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from support.ledger import ARCHIVE, held, made, me, new_task, opened
+from support.ledger import ARCHIVE, created, held, made, me, new_task, opened, write_taken
 
 from cci.daemon.ledger import Birth, Ledger, NewTask, Stage, TaskEntry
 from cci.errors import IllegalTransition
@@ -38,7 +38,7 @@ def test_a_new_task(ledger: Ledger) -> None:
     """A task is what it was made of, has no attempts, and its history begins."""
     before = datetime.now(UTC)
     new = new_task(scan := 3, reason="waits", status=Status.PRE_RUNNING, fingerprints={"a/B": "1"})
-    entry = ledger.create(new, {"procstatus": "PRE_RUNNING"})
+    entry = created(ledger, new, {"procstatus": "PRE_RUNNING"})
     assert entry is not None
     assert vars(new) == {name: getattr(entry, name) for name in vars(new)}
     assert (0, False, True, "", 0, None) == (
@@ -55,7 +55,7 @@ def test_a_new_task(ledger: Ledger) -> None:
 
 def test_a_created_task_reads_back(ledger: Ledger) -> None:
     """What create returns is what every look at the task returns later."""
-    entry = ledger.create(new_task(), {"date": "2024-05-06"})
+    entry = created(ledger, new_task(), {"date": "2024-05-06"})
     assert entry is not None
     assert [entry, entry, [entry], [entry]] == [
         ledger.task(entry.id),
@@ -67,7 +67,7 @@ def test_a_created_task_reads_back(ledger: Ledger) -> None:
 
 def test_a_task_is_created_once(ledger: Ledger, task: TaskEntry) -> None:
     """Who comes second with the same identity gets nothing, and leaves the first as it was."""
-    again = ledger.create(new_task(label="renamed", reason="other"), {"date": "x"})
+    again = created(ledger, new_task(label="renamed", reason="other"), {"date": "x"})
     assert (None, task) == (again, ledger.task(task.id))
 
 
@@ -85,7 +85,7 @@ def test_each_part_of_the_identity_makes_another_task(
     ledger: Ledger, task: TaskEntry, other: TaskKey
 ) -> None:
     """Tasks that differ in one part of their identity are two."""
-    entry = ledger.create(new_task(key=other, label="P-x-S-x-E1-x-Dti_v1-0a1b2c3d"), None)
+    entry = created(ledger, new_task(key=other, label="P-x-S-x-E1-x-Dti_v1-0a1b2c3d"), None)
     assert (True, task, entry) == (entry is not None, ledger.find(task.key), ledger.find(other))
 
 
@@ -93,7 +93,7 @@ def test_two_tasks_of_a_project_share_no_label(ledger: Ledger, task: TaskEntry) 
     """A label names a folder and an assessor: a second task of it is not entered, but in another project."""
     second, elsewhere = new_task(2, label=task.label), new_task(3, label=task.label, project="Q")
     assert [None, "E3"] == [
-        entry and entry.session for entry in map(ledger.create, (second, elsewhere), (None, None))
+        entry and entry.session for entry in (created(ledger, new, None) for new in (second, elsewhere))
     ]
 
 
@@ -127,7 +127,7 @@ def test_an_adopted_task(ledger: Ledger) -> None:
         assessor_id="A1",
         fingerprints={"dwi/NIFTI": "3:1"},
     )
-    entry = ledger.create(new, None)
+    entry = created(ledger, new, None)
     assert entry is not None
     assert (Status.COMPLETE, Status.COMPLETE, "A1", False) == (
         entry.status,
@@ -175,9 +175,9 @@ def test_any_text_is_kept(ledger: Ledger) -> None:
     new = NewTask(
         **{**vars(new_task()), "subject": HOSTILE, "reason": HOSTILE, "fingerprints": {HOSTILE: HOSTILE}}
     )
-    entry = ledger.create(new, {"note": HOSTILE})
+    entry = created(ledger, new, {"note": HOSTILE})
     assert entry is not None
-    write = ledger.take_write(entry.id, me())
+    write = write_taken(ledger, entry.id, me())
     assert write is not None
     assert [HOSTILE] * 3 + [{HOSTILE: HOSTILE}] == [
         entry.subject,
@@ -240,7 +240,7 @@ def test_a_name_or_its_beginning(ledger: Ledger) -> None:
 def test_a_move_is_written_with_history_and_archive_write(ledger: Ledger, task: TaskEntry) -> None:
     """Status, reason, history and the write to the archive are one."""
     entry = ledger.move(task.id, Status.PRE_RUNNING, "no NIFTI", {"validation/status": "x"}, who="ann")
-    write = ledger.take_write(task.id, me())
+    write = write_taken(ledger, task.id, me())
     assert write is not None
     assert (Status.PRE_RUNNING, "no NIFTI", True, entry) == (
         entry.status,
@@ -286,7 +286,7 @@ def test_an_illegal_move_is_refused_and_nothing_is_written(ledger: Ledger, task:
 def test_a_write_without_a_move(ledger: Ledger, task: TaskEntry) -> None:
     """Fields can be sent with the status as it is, and the history says why."""
     ledger.write(task.id, {"validation/status": "Do Not Run"}, reason="a hold was wished", who="ann")
-    write = ledger.take_write(task.id, me())
+    write = write_taken(ledger, task.id, me())
     assert write is not None
     assert (
         {"validation/status": "Do Not Run"},

@@ -8,7 +8,7 @@ from threading import Event, Timer
 
 import pytest
 from sqlalchemy import select
-from support.ledger import me, new_task
+from support.ledger import created, me, new_task
 from support.orders import order
 from support.quiet import quiet_workplace
 from support.stand_in_cluster import StandInCluster
@@ -75,7 +75,7 @@ def groups(place: Workplace) -> list[list[Stage]]:
 def staged(place: Workplace, number: int, memory_mb: int = 100) -> Attempt:
     """Enter a task whose attempt lies in its place and is not announced."""
     key = TaskKey(archive=place.url, accession_id=f"E{number}", scan_id="", proctype="Dti_v1")
-    entry = place.ledger.create(new_task(number, key=key), None)
+    entry = created(place.ledger, new_task(number, key=key), None)
     assert entry is not None
     asked = order(memory_mb=memory_mb)
     folder = place.settings.work_dir / f"T{number}"

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
-from support.ledger import me, new_task
+from support.ledger import created, me, new_task, write_taken
 from support.quiet import quiet_workplace
 
 from cci.daemon import posting
@@ -65,7 +65,7 @@ def written(workplace: Workplace, *numbers: int) -> list[TaskEntry]:
     for number in numbers:
         key = TaskKey(archive=workplace.url, accession_id=f"E{number}", scan_id="", proctype="Dti_v1")
         new: dict[str, Any] = {"key": key, "label": f"T{number}"}
-        entry = workplace.ledger.create(new_task(number, **new), {"procstatus": "PRE_COMPLETE"})
+        entry = created(workplace.ledger, new_task(number, **new), {"procstatus": "PRE_COMPLETE"})
         assert entry is not None
         entries.append(entry)
     return entries
@@ -128,7 +128,7 @@ def test_an_outage_stops_the_round(workplace: Workplace, monkeypatch: pytest.Mon
     entries = written(workplace, *range(9))
     done = post_all(workplace)
     waiting = [entry.id for entry, waits in zip(entries, states(workplace).values(), strict=True) if waits]
-    free = [id_ for id_ in waiting if workplace.ledger.take_write(id_, me())]
+    free = [id_ for id_ in waiting if write_taken(workplace.ledger, id_, me())]
     assert (1, True, waiting) == (done.failed, len(waiting) >= 8, free)
 
 
@@ -138,7 +138,7 @@ def test_a_stop_is_heeded(workplace: Workplace) -> None:
     workplace.stopping.set()
     (entry,) = written(workplace, 1)
     assert (Posted(), None, []) == (post_all(workplace), post(workplace, entry.id), archive.taken)
-    assert workplace.ledger.take_write(entry.id, me()) is not None
+    assert write_taken(workplace.ledger, entry.id, me()) is not None
 
 
 @pytest.mark.parametrize("error", [Forbidden("no right"), Unreachable("refused")])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from support.ledger import me, new_task
+from support.ledger import created, me, new_task
 from support.orders import order
 from support.quiet import quiet_workplace
 from support.stand_in_cluster import StandInCluster
@@ -49,7 +49,7 @@ def cluster_of(workplace: Workplace) -> StandInCluster:
 def announced(workplace: Workplace, number: int = 1, **asked: Any) -> Attempt:
     """Enter a task whose attempt is staged and about to be submitted."""
     key = TaskKey(archive=workplace.url, accession_id=f"E{number}", scan_id="", proctype="Dti_v1")
-    entry = workplace.ledger.create(new_task(number, key=key), None)
+    entry = created(workplace.ledger, new_task(number, key=key), None)
     assert entry is not None
     folder = str(workplace.settings.work_dir / f"T{number}")
     opened = workplace.ledger.open_attempt(
