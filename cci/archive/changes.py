@@ -6,7 +6,7 @@ parameter that does not fit the item is ignored without a word; all as XNAT does
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from cci.archive.values import escape_parameter, is_null, normalise
 REFERENCES = frozenset({"subject_ID", "imageSession_ID", "image_session_ID"})
 #: Fields that say who an item is; they have addresses of their own.
 _IDENTITY = frozenset({"id", "label", "project"})
+_ASKED = frozenset({"label", "subject_ID"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,24 @@ class Changes:
         ``id``, ``label``, ``project`` where given.
     share
         ``project`` and ``label`` where sharing is asked for by parameters.
+    asked
+        Values of the parameters that are called just ``label`` and ``subject_ID``, to which XNAT gives a
+        meaning that neither their paths nor a document have.
     """
 
     fields: Mapping[str, str | None] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
     share: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
+
+    def below(self, other: Changes) -> Changes:
+        """Return these changes with others laid over them: parameters win over a document."""
+        return Changes(
+            fields={**self.fields, **other.fields},
+            identity={**self.identity, **other.identity},
+            share=other.share or self.share,
+            asked=other.asked,
+        )
 
     def over(self, data: Mapping[str, str]) -> dict[str, str]:
         """Lay the changes over an item's fields."""
@@ -76,7 +90,7 @@ def _only_type(collection: str) -> DataType | None:
     return REGISTRY.get(name) if name else None
 
 
-def read_changes(parameters: Iterable[tuple[str, str]], collection: str, each: DataType) -> Changes:
+def read_changes(parameters: Sequence[tuple[str, str]], collection: str, each: DataType) -> Changes:
     """Read the changes that parameters ask for on an item of this type.
 
     Raises
@@ -100,7 +114,8 @@ def read_changes(parameters: Iterable[tuple[str, str]], collection: str, each: D
             share[lowered.rsplit("/", 1)[-1]] = value
         else:
             fields.update(_field(each, path, value))
-    return Changes(fields=fields, identity=identity, share=share)
+    asked = {name: value for name, value in parameters if name in _ASKED and value}
+    return Changes(fields=fields, identity=identity, share=share, asked=asked)
 
 
 def _path(name: str, collection: str, each: DataType) -> str | None:
@@ -126,8 +141,8 @@ def _field(each: DataType, path: str, value: str) -> dict[str, str | None]:
         return {}
     if is_null(value):
         return {known.path: None}
-    text = normalise(known, value)
-    return {known.path: escape_parameter(text) if known.kind is Kind.STRING else text}
+    # a text counts with its escapes: these are what is stored
+    return {known.path: normalise(known, escape_parameter(value) if known.kind is Kind.STRING else value)}
 
 
 # clients write the same few parameters again and again

@@ -1,7 +1,8 @@
 """Creating and updating items: the rules of XNAT's PUT, on the store, without HTTP.
 
 A PUT is creation or update by whether the item exists. An update touches only what it names. ``label=`` on an
-existing subject or session is a rename and nothing else, also where the label is the present one.
+existing subject or session is a rename and nothing else, also where the label is the present one. A session
+can be given to another subject: by ``subject_ID=``, or by a PUT below that subject.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cci.archive.errors import BadRequest, Collision, Missing, NeedContents, NoR
 from cci.archive.listing import Node, node_of
 from cci.archive.store import writing
 from cci.archive.store.accounts import User, set_role
+from cci.archive.store.belonging import give_to_subject
 from cci.archive.store.database import Connection
 from cci.archive.store.items import Item, by_pk, find_part, find_project, find_subject
 from cci.archive.store.writing import Stamp
@@ -28,6 +30,8 @@ from cci.archive.values import check_label
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _PARTS = {"scans": Family.SCAN, "reconstructions": Family.RECONSTRUCTION}
+#: Kinds of experiments that belong to a subject itself.
+_OF_SUBJECTS = frozenset({"session", "subject"})
 _EXPECTED = {
     "projects": (Node.PROJECT,),
     "subjects": (Node.SUBJECT,),
@@ -91,12 +95,12 @@ class Creator:
         level = wanted.address.level
         if found.item is not None:
             check_edit(self._connection, self.user, found.item)
-            return self._update(found.item, wanted)
-        if level == "projects":
-            return self._create_project(wanted)
+            return self._update(found, found.item, wanted)
         if wanted.data_type is None:
             raise NeedContents
         _check_type(wanted.data_type, level)
+        if level == "projects":
+            return self._create_project(wanted)
         return self._create(found, wanted, wanted.data_type)
 
     # -- new --------------------------------------------------------------------------------------
@@ -152,21 +156,28 @@ class Creator:
             raise Unprocessable("Submitted experiment record must include the project attribute.")
         check_edit(self._connection, self.user, found.project)
         _check_project(wanted, found.project)
-        subject = found.subject or self._missing_subject(found.project, wanted)
+        subject = self._subject_of_new(found.project, found.subject, wanted)
         row = self._experiment_row(wanted, each)
         parents = {"project_pk": found.project.pk, "subject_pk": subject.pk, "session_pk": None}
         kind = "session" if node_of(each) is Node.SESSION else "subject"
         return self._insert_experiment({**row, **parents, "kind": kind})
 
-    def _missing_subject(self, project: Item, wanted: Wanted) -> Item:
-        if not wanted.address.subject:
-            named = find_subject(self._connection, wanted.changes.fields.get("subject_ID") or "", project)
-            if named is None:
-                raise Unprocessable("Submitted experiment record must include the subject.")
-            return named
-        label = check_label(wanted.address.subject)
-        name = writing.next_id(self._connection, "S", self._site)
-        pk = writing.create_subject(self._connection, project, (name, label), {}, self._stamp)
+    def _subject_of_new(self, project: Item, addressed: Item | None, wanted: Wanted) -> Item:
+        if addressed is not None:
+            return addressed
+        name = wanted.address.subject or wanted.changes.fields.get("subject_ID")
+        if not name:
+            raise Unprocessable("Submitted experiment record must include the subject.")
+        return self._subject_called(project, name)
+
+    def _subject_called(self, project: Item, name: str) -> Item:
+        """Return a project's subject of this id or label; a new one if there is none."""
+        present = find_subject(self._connection, name, project)
+        if present is not None:
+            return present
+        check_edit(self._connection, self.user, project)
+        identity = (writing.next_id(self._connection, "S", self._site), check_label(name))
+        pk = writing.create_subject(self._connection, project, identity, {}, self._stamp)
         return self._created(Family.SUBJECT, pk).item
 
     def _create_assessor(self, session: Item, wanted: Wanted, each: DataType) -> Outcome:
@@ -214,17 +225,42 @@ class Creator:
 
     # -- present ----------------------------------------------------------------------------------
 
-    def _update(self, item: Item, wanted: Wanted) -> Outcome:
-        label = wanted.changes.identity.get("label")
-        if label is not None and (item.family is Family.SUBJECT or item.kind in {"session", "subject"}):
+    def _update(self, found: Found, item: Item, wanted: Wanted) -> Outcome:
+        label = wanted.changes.asked.get("label")
+        if label is not None and (item.family is Family.SUBJECT or item.kind in _OF_SUBJECTS):
             return self._rename(item, label)
         _check_unchanged(item, wanted)
+        item = self._belonging(found, self._called(item, wanted), wanted)
         if item.family is Family.PROJECT:
             data = wanted.changes.over(item.data)
             writing.check_project_names(self._connection, item.id, data, item.pk)
         if wanted.changes.fields or wanted.accessibility:
             self._save(item, wanted)
         return Outcome(item=item)
+
+    def _called(self, item: Item, wanted: Wanted) -> Item:
+        """Rename a subject as its document says, which may say more than that."""
+        label = wanted.changes.identity.get("label", item.label)
+        if item.family is not Family.SUBJECT or item.shared or label == item.label:
+            return item
+        return self._rename(item, label).item
+
+    def _belonging(self, found: Found, item: Item, wanted: Wanted) -> Item:
+        """Give a session to the subject that the request names, if it names another one."""
+        subject = self._subject_named(found, item, wanted) if item.kind in _OF_SUBJECTS else None
+        if subject is None or subject.pk == item.subject_pk:
+            return item
+        give_to_subject(self._connection, item, subject, self._stamp)
+        return replace(item, subject_pk=subject.pk)
+
+    def _subject_named(self, found: Found, item: Item, wanted: Wanted) -> Item | None:
+        asked = wanted.changes.asked.get("subject_ID")
+        if asked:
+            return self._subject_called(self._project(item.place), asked)
+        if wanted.address.subject:
+            return found.subject
+        name = wanted.changes.fields.get("subject_ID")
+        return find_subject(self._connection, name, self._project(item.place)) if name else None
 
     def _save(self, item: Item, wanted: Wanted) -> None:
         columns = {"accessibility": wanted.accessibility} if wanted.accessibility else {}
@@ -240,7 +276,8 @@ class Creator:
 
 def _check_type(each: DataType, level: str) -> None:
     if node_of(each) not in _EXPECTED[level]:
-        raise BadRequest(f"{each.name} is no type of {level}")
+        refusal = BadRequest if level == "scans" else Unprocessable
+        raise refusal(f"{each.name} is no type of {level}")
     if each.abstract:
         raise BadRequest(f"{each.name} is abstract; say which kind it is")
 
@@ -255,12 +292,15 @@ def _check_unchanged(item: Item, wanted: Wanted) -> None:
     given = wanted.changes.identity
     each = wanted.data_type
     parts = {Family.SCAN, Family.RECONSTRUCTION}
+    if each is not None and each.family is not item.family:
+        raise Unprocessable(f"{each.name} is no type of what is there")
     if each is not None and item.family in parts and not each.abstract and each.name != item.xsi_type:
         raise Collision(f"this scan is of type {item.xsi_type}")
     if each is not None and node_of(each) is not node_of(REGISTRY.get(item.xsi_type)):
         raise Collision(f"there is an item of this name already, of type {item.xsi_type}")
     if given.get("id", item.id) != item.id:
-        raise BadRequest("ID cannot be modified")
+        refusal = NeedContents if item.family is Family.PROJECT else BadRequest
+        raise refusal("ID cannot be modified")
     if item.family is not Family.PROJECT and given.get("project", item.project) != item.project:
         raise Collision("Project must be modified through separate URI.")
     if item.family is Family.EXPERIMENT and given.get("label", item.label) != item.label:

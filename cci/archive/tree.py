@@ -80,6 +80,23 @@ def find(connection: Connection, user: User, address: Address) -> Found:
     return found
 
 
+def find_to_write(connection: Connection, user: User, address: Address) -> Found:
+    """Find what a PUT is for: as `find`, but an experiment is known in its project whatever subject is named.
+
+    Raises
+    ------
+    Missing
+        As in `find`.
+    """
+    found = find(connection, user, address)
+    if found.item is not None or address.level != "experiments" or found.project is None:
+        return found
+    there = find_experiment(connection, address.experiment, found.project)
+    if there is None or there.kind == "image" or there.shared:
+        return found
+    return replace(found, session=there, item=there)
+
+
 def name_in_log(item: Item, session: Item | None) -> str:
     """Return what the log of writes calls an item: its id; of a scan or reconstruction the session's, too."""
     part = session is not None and item.family in {Family.SCAN, Family.RECONSTRUCTION}

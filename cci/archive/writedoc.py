@@ -38,7 +38,7 @@ class DocumentWriter:
         self._stamp = stamp
         self._replace = replace_children
 
-    def write(self, address: Address, found: Found, parsed: Parsed) -> Outcome:
+    def write(self, address: Address, found: Found, parsed: Parsed, *, accessibility: str = "") -> Outcome:
         """Create or update what the address names, and what the document holds below it."""
         changes = parsed.changes
         if self._replace and found.item is not None:
@@ -46,8 +46,16 @@ class DocumentWriter:
         if PROTOCOLS in changes.fields:
             text = completed(changes.fields[PROTOCOLS] or "", found.item.id if found.item else address.name)
             changes = replace(changes, fields={**changes.fields, PROTOCOLS: text})
-        wanted = Wanted(address=address, name=address.name, data_type=parsed.data_type, changes=changes)
+        wanted = Wanted(
+            address=address,
+            name=address.name,
+            data_type=parsed.data_type,
+            changes=changes,
+            accessibility=accessibility,
+        )
         outcome = self._creator.put(found, wanted)
+        if outcome.renamed:
+            return outcome
         for level, children in parsed.children.items():
             for child in children:
                 self._write_child(outcome.item, level, child)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 
 from starlette.responses import PlainTextResponse, Response
 
@@ -18,8 +19,9 @@ from cci.archive.errors import BadRequest, Collision, Missing, NeedContents
 from cci.archive.routes.modified import is_unchanged, last_modified, moment_of
 from cci.archive.store import writing
 from cci.archive.store.database import Connection
-from cci.archive.store.items import Item, find_project, visible_in
-from cci.archive.tree import Found, find
+from cci.archive.store.items import Item, find_project, parts_of, visible_in
+from cci.archive.tree import Found, find, find_to_write
+from cci.archive.typedefs import REGISTRY
 from cci.archive.types import Family
 from cci.archive.whole import read_document
 from cci.archive.writedoc import DocumentWriter
@@ -27,6 +29,7 @@ from cci.archive.xmlread import parse_document
 from cci.archive.xmlwrite import document_xml
 
 _ID_AS_TEXT = frozenset({"subjects", "experiments", "assessors"})
+_PARTS = {"scans": Family.SCAN, "reconstructions": Family.RECONSTRUCTION}
 
 
 def get_item(call: Call, address: Address) -> Response:
@@ -47,13 +50,43 @@ def get_item(call: Call, address: Address) -> Response:
 
 
 def put_item(call: Call, address: Address) -> Response:
-    """Create or update an item, by parameters or by an XML document."""
+    """Create or update an item, by parameters, by an XML document, or by both."""
+    if address.extra:
+        raise BadRequest(f"{'/'.join(address.extra)} cannot be set here")
     with call.store.database.write() as connection:
-        found = find(connection, call.user, address)
+        address, found = _target(connection, call, address)
         outcome = _write(connection, call, address, found)
     if _replaces(call):
         call.store.blobs.collect()
     return _put_response(address, outcome)
+
+
+def _target(connection: Connection, call: Call, address: Address) -> tuple[Address, Found]:
+    """Find what a PUT is for: something new below no project belongs to the one that the request names."""
+    found = find_to_write(connection, call.user, address)
+    if found.item is not None or address.project or address.level not in {"subjects", "experiments"}:
+        return address, found
+    project = said(call, address.level).identity.get("project", "")
+    if find_project(connection, project) is None:
+        return address, found
+    address = replace(address, project=project)
+    return address, find_to_write(connection, call.user, address)
+
+
+def said(call: Call, collection: str) -> Changes:
+    """Return what a request says of an item: its document, and over it its parameters.
+
+    Raises
+    ------
+    NeedContents
+        It does not even say of which type the item is.
+    """
+    parsed = parse_document(call.body) if is_document(call) else None
+    each = parsed.data_type if parsed is not None else type_named(call.parameters, collection)
+    if each is None:
+        raise NeedContents
+    by_parameters = read_changes(call.parameters, collection, each)
+    return by_parameters if parsed is None else parsed.changes.below(by_parameters)
 
 
 def _replaces(call: Call) -> bool:
@@ -68,17 +101,19 @@ def _put_response(address: Address, outcome: Outcome) -> Response:
 
 def _write(connection: Connection, call: Call, address: Address, found: Found) -> Outcome:
     creator = Creator(connection, call.user, call.stamp(), call.store.site)
-    if _is_xml(call.body):
+    if is_document(call):
+        parsed = replace(parse_document(call.body), changes=said(call, address.level))
         writer = DocumentWriter(connection, creator, call.stamp(), replace_children=_replaces(call))
-        return writer.write(address, found, parse_document(call.body))
+        return writer.write(address, found, parsed, accessibility=_accessibility(call, address))
     wanted = wanted_by_parameters(call, address, found)
     outcome = creator.put(found, wanted)
     _share_by_parameters(connection, call, wanted.changes, outcome)
     return outcome
 
 
-def _is_xml(body: bytes) -> bool:
-    return body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+def is_document(call: Call) -> bool:
+    """Whether the body of a request is an XML document."""
+    return call.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def wanted_by_parameters(call: Call, address: Address, found: Found) -> Wanted:
@@ -117,33 +152,56 @@ def _share_by_parameters(connection: Connection, call: Call, changes: Changes, o
 def post_item(call: Call, address: Address) -> Response:
     """Create a member of a collection; its name is in the document or in the parameters."""
     with call.store.database.write() as connection:
-        member = _new_member(connection, call, address)
-        found = find(connection, call.user, member)
+        above = find(connection, call.user, address).item
+        call = _with_type(call, address, above)
+        call, member = _new_member(connection, call, address, above)
+        found = find_to_write(connection, call.user, member)
         if found.item is not None:
             raise Collision(f"{member.name} exists")
         outcome = _write(connection, call, member, found)
-    location = f"/data/{call.path.removeprefix('archive/').strip('/')}/{outcome.item.id}"
+    location = _site_url(call) + f"/data/{call.path.removeprefix('archive/').strip('/')}/{outcome.item.id}"
     return PlainTextResponse(location, headers={"Location": location})
 
 
-def _new_member(connection: Connection, call: Call, address: Address) -> Address:
+def _site_url(call: Call) -> str:
+    host = call.headers.get("host", "")
+    return f"{'https' if call.secure else 'http'}://{host}" if host else ""
+
+
+def _with_type(call: Call, address: Address, above: Item | None) -> Call:
+    """Return the call with the type of a new scan in it: that of its session, unless it says another."""
+    session_type = above.xsi_type if above is not None and address.collection == "scans" else ""
+    each = REGISTRY.find(session_type.replace("SessionData", "ScanData"))
+    if each is None or is_document(call) or type_named(call.parameters, "scans") is not None:
+        return call
+    return replace(call, parameters=(*call.parameters, ("xsiType", each.name)))
+
+
+def _new_member(
+    connection: Connection, call: Call, address: Address, above: Item | None
+) -> tuple[Call, Address]:
+    """Return the address of a new member; the call names it, too, where it did not."""
     collection = address.collection
-    if _is_xml(call.body):
-        parsed = parse_document(call.body)
-        identity, fields = parsed.changes.identity, parsed.changes.fields
-    else:
-        each = type_named(call.parameters, collection)
-        if each is None:
-            raise NeedContents
-        changes = read_changes(call.parameters, collection, each)
-        identity, fields = changes.identity, changes.fields
+    changes = said(call, collection)
     if not address.project and not address.experiment and collection in {"subjects", "experiments"}:
-        address = replace(address, project=identity.get("project", ""))
+        address = replace(address, project=changes.identity.get("project", ""))
     if collection == "experiments" and not address.subject:
-        address = replace(address, subject=fields.get("subject_ID") or "")
-    letter = "S" if collection == "subjects" else "E"
-    name = identity.get("label") or identity.get("id")
-    return address.member(collection, name or writing.next_id(connection, letter, call.store.site))
+        address = replace(address, subject=changes.fields.get("subject_ID") or "")
+    name = changes.identity.get("label") or changes.identity.get("id")
+    if name:
+        return call, address.member(collection, name)
+    name = _free_name(connection, call, collection, above)
+    return replace(call, parameters=(*call.parameters, ("ID", name))), address.member(collection, name)
+
+
+def _free_name(connection: Connection, call: Call, collection: str, above: Item | None) -> str:
+    """Return what a new member without a name is called: a number in its session, else its accession id."""
+    if collection == "projects":
+        raise NeedContents("Requires XNAT ProjectData ID")
+    if collection in _PARTS and above is not None:
+        taken = {part.id for part in parts_of(connection, _PARTS[collection], above)}
+        return next(str(number) for number in count(1) if str(number) not in taken)
+    return writing.next_id(connection, "S" if collection == "subjects" else "E", call.store.site)
 
 
 def delete_item(call: Call, address: Address) -> Response:
@@ -187,9 +245,17 @@ def put_share(call: Call, address: Address) -> Response:
         if call.flag("primary"):
             check_delete(connection, call.user, item)
             writing.move(connection, item, project, label, call.stamp())
+        elif call.get("label") and _other_label(connection, item, project) not in {"", label}:
+            writing.rename(connection, item, label, project, call.stamp())
         else:
             writing.share(connection, item, project, label, call.stamp())
         return _shares(connection, call, item)
+
+
+def _other_label(connection: Connection, item: Item, project: Item) -> str:
+    """Return the label of an item in a project that it is shared into; empty if it is not."""
+    labels = {row[1]: row[0] for row in visible_in(connection, item)}
+    return labels.get(project.id, "") if project.pk != item.project_pk else ""
 
 
 def delete_share(call: Call, address: Address) -> Response:

@@ -75,6 +75,13 @@ def test_longest_inputs(rest: Rest, session: str, length: int) -> None:
     assert (201 if length == 10_000 else 400) == answer.status_code
 
 
+def test_escapes_count(rest: Rest, session: str) -> None:
+    """A text is as long as it is once its quotes are escaped."""
+    form = {**PROC, "proc:genProcData/inputs": '"' * 1_667}
+    answer = rest.send("PUT", f"{session}/assessors/A1", {"req_format": "form"}, data=form)
+    assert 400 == answer.status_code
+
+
 def test_update_touches_only_what_it_names(rest: Rest, session: str) -> None:
     """An update leaves the other fields alone."""
     rest.put(session, {**MR, "note": "n", "date": "2020-01-02"})

@@ -127,11 +127,26 @@ def test_project_id_has_plain_characters(rest: Rest, name: str) -> None:
     assert rest.put(f"/data/projects/{name}").status_code in {400, 404, 417}
 
 
-def test_project_ids_do_not_collide(rest: Rest, project: str) -> None:
-    """A project cannot take another one's id as its secondary id: 409."""
+@pytest.mark.parametrize("taken", ["ID", "secondary_ID", "name", "alias"])
+@pytest.mark.parametrize("wanted", ["ID", "secondary_ID", "name", "alias"])
+def test_project_names_do_not_collide(rest: Rest, project: str, taken: str, wanted: str) -> None:
+    """A project cannot take another one's id, secondary id, name or alias as any of these: 409."""
+    named = {name: f"{project}{name}" for name in ("secondary_ID", "name", "alias")}
+    rest.put(f"/data/projects/{project}", named).raise_for_status()
+    value = {"ID": project, **named}[taken]
+    if wanted == "ID":
+        # of an alias the address is the project's own
+        expected = 200 if taken in {"ID", "alias"} else 409
+        assert expected == rest.put(f"/data/projects/{value}").status_code
+        return
     other = new_project_id()
-    assert 409 == rest.put(f"/data/projects/{other}", {"secondary_ID": project}).status_code
+    assert 409 == rest.put(f"/data/projects/{other}", {wanted: value}).status_code
     assert 404 == rest.get(f"/data/projects/{other}").status_code
+
+
+def test_project_keeps_its_id(rest: Rest, project: str) -> None:
+    """Another id in the request than in the address is 417."""
+    assert 417 == rest.put(f"/data/projects/{project}", {"ID": new_project_id()}).status_code
 
 
 def test_post_creates(rest: Rest, project: str, fill: Fill) -> None:
@@ -253,8 +268,9 @@ def test_delete_with_stray_path(rest: Rest, session: str) -> None:
 
 def test_labels_are_unique_in_a_project(rest: Rest, project: str, session: str) -> None:
     """Sessions and assessors share one space of labels; a label in use is refused."""
+    rest.put(f"{session}/assessors/A1", PROC).raise_for_status()
     assert 409 == rest.put(f"{session}/assessors/NEW", {**PROC, "label": "MR1"}).status_code
-    assert 409 == rest.put(f"/data/projects/{project}/subjects/S2/experiments/MR1", MR).status_code
+    assert 409 == rest.put(f"/data/projects/{project}/subjects/S2/experiments/A1", MR).status_code
 
 
 def test_label_is_a_rename_and_nothing_else(rest: Rest, project: str, session: str) -> None:

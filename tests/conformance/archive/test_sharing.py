@@ -39,6 +39,27 @@ def test_share_twice(rest: Rest, session: str, other: str) -> None:
     assert [200, 409] == [rest.put(f"{session}/projects/{other}").status_code for _ in range(2)]
 
 
+def test_shared_label(rest: Rest, session: str, other: str) -> None:
+    """Sharing again under another label changes the label there."""
+    subject = session.rpartition("/experiments/")[0]
+    for label in ("SX", "SY"):
+        rest.put(f"{subject}/projects/{other}", {"label": label}).raise_for_status()
+    assert ["SY"] == [row["label"] for row in rest.rows(f"/data/projects/{other}/subjects")]
+
+
+def test_label_in_use_there(rest: Rest, fill: Fill, session: str, other: str) -> None:
+    """A label that the other project has already is refused with 409, which names it."""
+    fill.session(other, "S1", "TAKEN")
+    answer = rest.put(f"{session}/projects/{other}", {"label": "TAKEN"})
+    assert (409, True) == (answer.status_code, "Label already in use:TAKEN" in answer.text)
+
+
+def test_move(rest: Rest, session: str, other: str) -> None:
+    """``primary=true`` gives a session to another project."""
+    assert 200 == rest.put(f"{session}/projects/{other}", {"primary": "true"}).status_code
+    assert other == rest.item(f"/data/projects/{other}/experiments/MR1")["project"]
+
+
 def test_share_into_nothing(rest: Rest, session: str) -> None:
     """Sharing into an unknown project is 404."""
     assert 404 == rest.put(f"{session}/projects/NOSUCHPROJECT").status_code
