@@ -140,10 +140,12 @@ def read_exit_record(directory: JobDirectory, nonce: str) -> ExitRecord | None:
     if record is None or record.get("nonce") != nonce:
         return None
     try:
-        return _exit_record(record, nonce)
+        found = _exit_record(record, nonce)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         # what a node wrote is data: one senseless record must not keep the others from being read
         return None
+    tells = found.cause or found.exit_status is not None or found.signal is not None
+    return found if tells else None
 
 
 def _exit_record(record: Mapping[str, Any], nonce: str) -> ExitRecord:

@@ -119,6 +119,7 @@ SENSELESS: dict[str, dict[str, object]] = {
     "an output without its size": {"outputs": [{"resource": "PDF", "path": "x", "md5": ""}]},
     "an output of unknown size": {"outputs": [{**PDF, "size": None}]},
     "problems that are a number": {"problems": 3},
+    "no word of how it ended": {"exit_status": None, "signal": None, "cause": ""},
 }
 
 
