@@ -59,7 +59,7 @@ def begin_step(workplace: Workplace) -> int:
 
 def watch_step(workplace: Workplace) -> int:
     """Look at running jobs; return how many ended."""
-    return watch(workplace).ended
+    return watch(workplace)
 
 
 def collect_step(workplace: Workplace) -> int:

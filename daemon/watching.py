@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,16 +34,8 @@ log = structlog.get_logger()
 LATE_GRACES = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watched:
-    """What one look at the running jobs found."""
-
-    running: int = 0
-    ended: int = 0
-
-
-def watch(workplace: Workplace) -> Watched:
-    """Look once at every submitted job; conclude those whose end is proved."""
+def watch(workplace: Workplace) -> int:
+    """Look once at every submitted job; conclude those whose end is proved, and return how many they are."""
     attempts = workplace.ledger.open_attempts(workplace.url, Stage.SUBMITTED)
     records = {attempt.id: read_record(attempt) for attempt in attempts}
     silent = [attempt for attempt in attempts if records[attempt.id] is None]
@@ -54,7 +45,7 @@ def watch(workplace: Workplace) -> Watched:
         if workplace.stopping.is_set():
             break
         ended += _examine_alone(workplace, attempt, records[attempt.id], reports.get(attempt.id))
-    return Watched(running=len(attempts) - ended, ended=ended)
+    return ended
 
 
 def _ask_clusters(workplace: Workplace, attempts: Sequence[Attempt]) -> dict[int, JobReport]:
