@@ -40,10 +40,6 @@ def test_every_code_of_a_judge_is_explained(source: str) -> None:
     assert set() == codes - set(CAUSES)
 
 
-def _code(error: type[CciError]) -> str:
-    return error.code
-
-
 def _errors(base: type[CciError]) -> Iterator[type[CciError]]:
     yield base
     for one in base.__subclasses__():
@@ -58,7 +54,10 @@ def test_every_cause_can_be_asked_for(code: str) -> None:
     assert (code, []) == (told["code"], [name for name in ("means", "remedy", "retry") if not told[name]])
 
 
-@pytest.mark.parametrize("error", sorted(_errors(CciError), key=_code))
+ERRORS = {error.code: error for error in _errors(CciError)}
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_every_error_can_be_asked_for(error: type[CciError]) -> None:
     """An error is told by its own code, with whether the same may go well later."""
     told = explanation(error.code)
