@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -214,11 +213,3 @@ def sentence_of(code: str) -> str:
     """Return what *code* means, for a reason; '' if nobody here gives it."""
     cause = find_cause(code)
     return cause.means if cause else ""
-
-
-def as_page() -> Iterator[str]:
-    """Yield the lines of the table in docs/reference/causes.md."""
-    yield "| code | what happened | what to do | another run by itself |"
-    yield "|---|---|---|---|"
-    for cause in CAUSES.values():
-        yield f"| `{cause.code}` | {cause.means} | {cause.remedy} | {cause.retry} |"
