@@ -240,6 +240,8 @@ def _lsf(job: JobSpec, _site: SiteOptions) -> Iterator[tuple[str, ...]]:
     yield "-n", str(job.slots)
     if not job.mpi_slots:
         yield "-R", "span[hosts=1]"
+    elif job.cores > 1:
+        yield "-R", f"span[ptile={job.cores}]"  # else the cores of one slot may lie on two nodes
     yield "-M", f"{job.memory_mb}MB"
     yield "-R", f"rusage[mem={job.memory_mb}MB]"
     if job.gpus:

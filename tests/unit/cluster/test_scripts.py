@@ -40,7 +40,7 @@ def job(directory: str, **changes: object) -> JobSpec:
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def full(directory: str, native: str) -> JobSpec:
+def full(directory: str, native: str, *, mpi_slots: int) -> JobSpec:
     """Return a job that asks for everything."""
     return job(
         directory,
@@ -48,7 +48,7 @@ def full(directory: str, native: str) -> JobSpec:
         memory_mb=16_000,
         cores=4,
         gpus=1,
-        mpi_slots=0,
+        mpi_slots=mpi_slots,
         priority=-10,
         queue="long",
         account="lab",
@@ -60,12 +60,14 @@ def full(directory: str, native: str) -> JobSpec:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=IDS)
-@pytest.mark.parametrize(("kind", "directory"), [("", "/data/work/P1/task/1"), ("-hostile", HOSTILE)])
-def test_whole_scripts(form: tuple[str, str, SiteOptions | None, str], kind: str, directory: str) -> None:
+@pytest.mark.parametrize("kind", ["", "-hostile", "-mpi"])
+def test_whole_scripts(form: tuple[str, str, SiteOptions | None, str], kind: str) -> None:
     """A script that asks for everything is as it is kept, and is shell, wherever its job lies."""
     file, dialect, site, native = form
     native = native.replace("\\'", "'\\''")
-    script = render_script(full(directory, native), python="/usr/bin/python3", dialect=dialect, site=site)
+    directory = HOSTILE if kind == "-hostile" else "/data/work/P1/task/1"
+    job = full(directory, native, mpi_slots=3 if kind == "-mpi" else 0)
+    script = render_script(job, python="/usr/bin/python3", dialect=dialect, site=site)
 
     assert (GOLDEN / f"{file}{kind}.sh").read_text(encoding="utf-8") == script
     subprocess.run(["/bin/sh", "-n"], input=script.encode(), check=True)

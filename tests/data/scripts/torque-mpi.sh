@@ -1,0 +1,20 @@
+#!/bin/sh
+#PBS -N cci-Echo_v1-0123
+#PBS -S /bin/sh
+#PBS -d /data/work/P1/task/1
+#PBS -o /data/work/P1/task/1/batch.log
+#PBS -j oe
+#PBS -r n
+#PBS -l walltime=27:48:40
+#PBS -l nodes=3:ppn=4:gpus=1
+#PBS -l mem=16000mb
+#PBS -q long
+#PBS -A lab
+#PBS -m a
+#PBS -M ops@example.org
+#PBS -p -10
+#PBS -W group_list=imaging
+cd /data/work/P1/task/1 || exit
+export GREETING='it'"'"'s $HOME'
+export LANG=C.UTF-8
+exec /usr/bin/python3 -I runner.py
