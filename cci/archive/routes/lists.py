@@ -79,10 +79,10 @@ def _kind(address: Address) -> ListKind:
 
 
 def _scope(connection: Connection, call: Call, address: Address, found: Found) -> Scope:
+    readable = readable_projects(connection, call.user)
     if found.session is not None:
         # its parts are its own, through whichever project it is seen
-        return Scope(parent=found.session)
-    readable = readable_projects(connection, call.user)
+        return Scope(parent=found.session, readable=readable)
     if address.collection == "projects":
         readable = narrowed(connection, call, readable)
     return Scope(project=found.project, parent=_parent(found), readable=readable)

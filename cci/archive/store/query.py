@@ -80,7 +80,7 @@ class Scope:
     project
         Only what this project owns or shares, under the names that it has there.
     parent
-        Only what belongs to this subject or session.
+        Only what belongs to this subject or session; all parts of a session that may be read may be read.
     readable
         Keys of the projects that the user may read; None for all.
     """
@@ -163,8 +163,8 @@ class _Builder:
         where = [self._root_types()]
         if self._scope.project is not None:
             where += self._through_place(self._scope.project)
-        elif self._scope.readable is not None:
-            where.append(self._may_read(self._scope.readable))
+        elif self._scope.parent is None or self._scope.parent.family is not Family.EXPERIMENT:
+            where.append(self._may_read())
         if self._scope.parent is not None:
             parent = self._scope.parent
             key = "subject_pk" if parent.family is Family.SUBJECT else "session_pk"
@@ -197,15 +197,19 @@ class _Builder:
             where.append(self._place.c.kind.in_(_KINDS[node]))
         return where
 
-    def _may_read(self, readable: frozenset[int]) -> Sql:
-        node = self._listing.root_node
+    def _may_read(self) -> Sql:
+        node, readable = self._listing.root_node, self._scope.readable
         if node is Node.PROJECT:
-            return self._root.c.pk.in_(readable)
-        if node in {Node.SCAN, Node.RECONSTRUCTION}:
+            return true() if readable is None else self._root.c.pk.in_(readable)
+        part = node in {Node.SCAN, Node.RECONSTRUCTION}
+        return self._seen(self._family, self._root.c["session_pk" if part else "pk"])
+
+    def _seen(self, family: Family, key: Sql) -> Sql:
+        """Return the condition that a subject or experiment is in a project that may be read."""
+        if self._scope.readable is None:
             return true()
-        place, key = PLACES[self._family]
-        seen = select(key).where(place.c.project_pk.in_(readable))
-        return self._root.c.pk.in_(seen)
+        place, its_key = PLACES[family]
+        return key.in_(select(its_key).where(place.c.project_pk.in_(self._scope.readable)))
 
     # -- joins ------------------------------------------------------------------------------------
 
@@ -267,10 +271,10 @@ class _Builder:
             link = table.c.session_pk == session
         return link
 
-    @staticmethod
-    def _below(table: Any, subject: Sql | None, project: Sql | None) -> Sql:
+    def _below(self, table: Any, subject: Sql | None, project: Sql | None) -> Sql:
         below: Sql = table.c.subject_pk == subject if subject is not None else table.c.project_pk == project
-        return below
+        # a subject that may be read has sessions in projects that may not
+        return and_(below, self._seen(Family.EXPERIMENT, table.c.pk))
 
     def _anchor(self, name: str) -> Sql | None:
         """Return the key of the session, subject or project that the rows joined so far belong to."""

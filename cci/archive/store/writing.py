@@ -82,7 +82,8 @@ def check_project_names(connection: Connection, name: str, data: Mapping[str, st
     clash = or_(*(func.lower(column).in_(lowered) for column in columns))
     row = connection.execute(select(table.c.id).where(clash, table.c.pk != own_pk)).first()
     if row is not None:
-        raise Collision(f"project {row.id} already has the id, name or alias of project {name}")
+        # not which: it may be one that the user must not know of
+        raise Collision(f"another project already has the id, name or alias of project {name}")
 
 
 def create_subject(
