@@ -73,7 +73,9 @@ class Connected:
 
     def project(self, project_id: str) -> model.Project:
         """Take a snapshot of a project."""
-        snapshot = self.workplace.archive.snapshot(project_id, now=datetime.now(UTC), project_tasks=True)
+        snapshot = self.workplace.archive.snapshot(
+            project_id, now=datetime.now(UTC), scope=xnat.Scope(project_tasks=True)
+        )
         self._snapshots[project_id] = snapshot
         return snapshot
 

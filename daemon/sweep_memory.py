@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -18,9 +18,8 @@ import structlog
 from cci.daemon.plan import Plan
 from cci.daemon.workplace import Workplace
 from cci.task import Move
-from cci.xnat import Known, Unclear
+from cci.xnat import Known, Scope, Unclear
 from cci.xnat.known import few_enough
-from cci.xnat.snapshot import SUBJECT_ASSESSORS
 
 log = structlog.get_logger()
 
@@ -51,24 +50,26 @@ def see(
     remember
         Whether to remember what is found, and to use what is remembered.
     """
-    tasks = "project" in levels
+    scope = _scope(levels)
     if not remember:
-        return workplace.archive.look(project, now=now, project_tasks=tasks)
+        return workplace.archive.look(project, now=now, scope=scope)
     before = workplace.remembered.get(project)
     why = reason_for_whole(before, time.monotonic(), workplace.settings.timing.whole_sweep_s)
     if before is not None and not why:
-        types = SUBJECT_ASSESSORS if "subject" in levels else ()
+        narrow = scope if "subject" in levels else replace(scope, subject_assessors=())
         try:
-            known = workplace.archive.refresh(
-                before.known, now=now, subject_assessor_types=types, project_tasks=tasks
-            )
+            known = workplace.archive.refresh(before.known, now=now, scope=narrow)
         except Unclear as unclear:
             why = str(unclear)
         else:
             return _keep(workplace, known, before.whole_at)
     log.debug("looking at the whole", action="sweep", project=project, reason=why)
     del before
-    return _see_whole(workplace, project, now=now, project_tasks=tasks)
+    return _see_whole(workplace, project, scope, now=now)
+
+
+def _scope(levels: Collection[str]) -> Scope:
+    return Scope(project_tasks="project" in levels)
 
 
 def reason_for_whole(before: Remembered | None, now_s: float, interval_s: float) -> str:
@@ -78,12 +79,12 @@ def reason_for_whole(before: Remembered | None, now_s: float, interval_s: float)
     return "it is time" if now_s - before.whole_at >= interval_s else ""
 
 
-def _see_whole(workplace: Workplace, project: str, *, now: datetime, project_tasks: bool) -> Known:
+def _see_whole(workplace: Workplace, project: str, scope: Scope, *, now: datetime) -> Known:
     # the old goes before the new is read, so that two are never held
     workplace.remembered.pop(project, None)
     gc.unfreeze()
     began = time.monotonic()
-    known = workplace.archive.look(project, now=now, project_tasks=project_tasks)
+    known = workplace.archive.look(project, now=now, scope=scope)
     if workplace.settings.timing.whole_sweep_s <= 0 or not _has_room(workplace, known):
         return known
     try:
@@ -136,7 +137,7 @@ def settle(
     log.debug("reading again", action="sweep", project=known.project.id, sessions=len(doubted))
     again = _reread(workplace, known, doubted, now=now)
     if again is None:
-        again = _see_whole(workplace, known.project.id, now=now, project_tasks="project" in levels)
+        again = _see_whole(workplace, known.project.id, _scope(levels), now=now)
     else:
         _keep(workplace, again, before.whole_at)
     return again, plan(again)

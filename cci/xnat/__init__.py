@@ -14,7 +14,7 @@ from cci.xnat.doctor import Check
 from cci.xnat.job_handler import JobHandler
 from cci.xnat.known import Known, Unclear
 from cci.xnat.objects import pyxnat_interface
-from cci.xnat.snapshot import take_snapshot
+from cci.xnat.snapshot import Scope
 from cci.xnat.syncer import ResourceSyncer
 from cci.xnat.transport import Deadlines
 
@@ -26,12 +26,12 @@ __all__ = [
     "JobHandler",
     "Known",
     "ResourceSyncer",
+    "Scope",
     "Unclear",
     "default_archive",
     "open_archive",
     "pyxnat_interface",
     "set_default_archive",
-    "take_snapshot",
 ]
 
 

@@ -12,7 +12,7 @@ from cci.model import File, Project, Resource
 from cci.xnat import doctor, download, files, items, refresh, upload, uris
 from cci.xnat.connection import Connection
 from cci.xnat.known import Known
-from cci.xnat.snapshot import SESSION_ASSESSORS, SUBJECT_ASSESSORS, look, take_snapshot
+from cci.xnat.snapshot import USUAL, Scope, look
 
 
 class Archive:
@@ -60,45 +60,17 @@ class Archive:
 
     # -- knowing ---------------------------------------------------------------------------------
 
-    def snapshot(
-        self,
-        project_id: str,
-        *,
-        now: datetime,
-        assessor_types: Sequence[str] = SESSION_ASSESSORS,
-        subject_assessor_types: Sequence[str] = SUBJECT_ASSESSORS,
-        project_tasks: bool = False,
-    ) -> Project:
-        """Read a project; see `cci.xnat.snapshot.take_snapshot`."""
-        return take_snapshot(
-            self.connection,
-            project_id,
-            assessor_types=assessor_types,
-            subject_assessor_types=subject_assessor_types,
-            project_tasks=project_tasks,
-            now=now,
-        )
+    def snapshot(self, project_id: str, *, now: datetime, scope: Scope = USUAL) -> Project:
+        """Read a project; see `cci.xnat.snapshot.look`."""
+        return self.look(project_id, scope=scope, now=now).project
 
-    def look(self, project_id: str, *, now: datetime, project_tasks: bool = False) -> Known:
-        """Read a project, and keep what `refresh` needs; see `cci.xnat.snapshot.look`."""
-        return look(self.connection, project_id, now=now, project_tasks=project_tasks)
+    def look(self, project_id: str, *, now: datetime, scope: Scope = USUAL) -> Known:
+        """Read a project with what `refresh` needs; see `cci.xnat.snapshot.look`."""
+        return look(self.connection, project_id, scope=scope, now=now)
 
-    def refresh(
-        self,
-        known: Known,
-        *,
-        now: datetime,
-        subject_assessor_types: Sequence[str] = SUBJECT_ASSESSORS,
-        project_tasks: bool = False,
-    ) -> Known:
+    def refresh(self, known: Known, *, now: datetime, scope: Scope = USUAL) -> Known:
         """Read what changed in a project since the last look; see `cci.xnat.refresh.refresh`."""
-        return refresh.refresh(
-            self.connection,
-            known,
-            subject_assessor_types=subject_assessor_types,
-            project_tasks=project_tasks,
-            now=now,
-        )
+        return refresh.refresh(self.connection, known, scope=scope, now=now)
 
     def reread(self, known: Known, sessions: Collection[str], *, now: datetime) -> Known:
         """Read some sessions again; see `cci.xnat.refresh.reread`."""

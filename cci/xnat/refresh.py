@@ -28,29 +28,19 @@ from cci.xnat.known import (
     with_content,
     with_names,
 )
-from cci.xnat.snapshot import SESSION_ASSESSORS, SUBJECT_ASSESSORS, Stamps, subject_assessors, with_tasks
+from cci.xnat.snapshot import SESSION_ASSESSORS, USUAL, Scope, Stamps, subject_assessors, with_tasks
 from cci.xnat.tables import Row
 
 
-def refresh(
-    connection: Connection,
-    known: Known,
-    *,
-    assessor_types: Sequence[str] = SESSION_ASSESSORS,
-    subject_assessor_types: Sequence[str] = SUBJECT_ASSESSORS,
-    project_tasks: bool = False,
-    now: datetime,
-) -> Known:
+def refresh(connection: Connection, known: Known, *, scope: Scope = USUAL, now: datetime) -> Known:
     """Return what is known of a project now; what did not change is taken over.
 
     Parameters
     ----------
     known
         What an earlier look has found.
-    subject_assessor_types
-        Types of assessors on subjects that are wanted; with none, those that were found are kept.
-    project_tasks
-        Whether to read the project's own resources and task files.
+    scope
+        What the look takes in; without types of assessors on subjects, those that were found are kept.
 
     Raises
     ------
@@ -63,7 +53,7 @@ def refresh(
     subjects = listings.fetch(connection, listings.subjects(project_id), assemble.by_id)
     stamps = Stamps.read(connection, project_id, sorted(known.types))
     wanted = out_of_date(known, stamps.rows, stamps.times, subjects)
-    of_subjects = _of_subjects(connection, known, subject_assessor_types)
+    of_subjects = _of_subjects(connection, known, scope.subject_assessors)
     _explain(connection, known, subjects, _subjects_of(stamps, wanted) | _differing(known, of_subjects))
     parts = replace(
         known.parts,
@@ -72,27 +62,20 @@ def refresh(
         last_modified=stamps.times,
         subject_assessors=of_subjects,
     )
-    content = read_content(connection, project_id, parts, wanted, assessor_types)
+    content = read_content(connection, project_id, parts, wanted)
     if any(content.images[key].project != project_id for key in wanted - known.listed.keys()):
         raise Unclear("a session that another project owns is new here")
     return _assembled(
         connection,
         replace(known, parts=with_content(parts, content), listed=stamps.rows, read=wanted, whole=False),
-        project_tasks=project_tasks,
+        project_tasks=scope.project_tasks,
         # what was not read now was read when its stamp was old enough
         young=stamps.young() & wanted,
         now=now,
     )
 
 
-def reread(
-    connection: Connection,
-    known: Known,
-    sessions: Collection[str],
-    *,
-    assessor_types: Sequence[str] = SESSION_ASSESSORS,
-    now: datetime,
-) -> Known:
+def reread(connection: Connection, known: Known, sessions: Collection[str], *, now: datetime) -> Known:
     """Read the content of some sessions again, whatever their stamps say.
 
     Raises
@@ -100,12 +83,12 @@ def reread(
     Unclear
         If one of them is gone.
     """
-    content = read_content(connection, known.project.id, known.parts, sessions, assessor_types)
+    content = read_content(connection, known.project.id, known.parts, sessions)
     again = replace(known, parts=with_content(known.parts, content), read=known.read | set(sessions))
     return _assembled(connection, again, project_tasks=False, young=known.young, now=now)
 
 
-def check(connection: Connection, known: Known, *, assessor_types: Sequence[str] = SESSION_ASSESSORS) -> None:
+def check(connection: Connection, known: Known) -> None:
     """Compare what bulk listings tell of one session with its document, for `refresh` relies on both.
 
     The session with the most in it is taken; of several such ones that which was changed least lately.
@@ -120,7 +103,7 @@ def check(connection: Connection, known: Known, *, assessor_types: Sequence[str]
     if not keys:
         return
     richest = max(keys, key=lambda key: _richness(parts, key))
-    found = read_content(connection, known.project.id, parts, [richest], assessor_types)
+    found = read_content(connection, known.project.id, parts, [richest])
     for name in ("images", "resources", "assessors"):
         listed, read = getattr(parts, name).get(richest), getattr(found, name).get(richest)
         if (listed or None) != (read or None):
@@ -139,13 +122,7 @@ def _richness(parts: Parts, key: str) -> tuple[bool, bool, bool, bool]:
     )
 
 
-def read_content(
-    connection: Connection,
-    project_id: str,
-    parts: Parts,
-    sessions: Collection[str],
-    assessor_types: Sequence[str],
-) -> Parts:
+def read_content(connection: Connection, project_id: str, parts: Parts, sessions: Collection[str]) -> Parts:
     """Read the documents of sessions: their scans, resources and assessors.
 
     Raises
@@ -153,13 +130,13 @@ def read_content(
     Unclear
         If the archive does not give one of them.
     """
+    read = partial(read_session, assessor_types=SESSION_ASSESSORS, lacks=connection.lacks)
     content = Parts(experiments={}, subjects={}, images={})
     for key in sorted(sessions):
         try:
             document = connection.get(uris.session(key), read_json, kind=Kind.JSON, params={"format": "json"})
         except (NotFound, Forbidden) as error:
             raise Unclear(f"session {key} is listed, and is not there") from error
-        read = partial(read_session, assessor_types=assessor_types, lacks=connection.lacks)
         content = with_content(content, read(document, project_id, parts.experiments[key]))
     return content
 

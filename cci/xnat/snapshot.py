@@ -28,19 +28,32 @@ TASK_RESOURCE_PREFIX = "CCI_"
 TASK_FILE = "task.json"
 
 
-def take_snapshot(
-    connection: Connection,
-    project_id: str,
-    *,
-    assessor_types: Sequence[str] = SESSION_ASSESSORS,
-    subject_assessor_types: Sequence[str] = SUBJECT_ASSESSORS,
-    project_tasks: bool = False,
-    now: datetime,
-) -> Project:
-    """Read everything that one sweep needs of a project.
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a look at a project takes in besides its sessions with their assessors.
+
+    Attributes
+    ----------
+    subject_assessors
+        Types of assessors on subjects; those that the archive does not know are in `Project.missing_types`.
+    project_tasks
+        Whether to read the project's own resources and task files.
+    """
+
+    subject_assessors: tuple[str, ...] = SUBJECT_ASSESSORS
+    project_tasks: bool = False
+
+
+#: What most looks take in.
+USUAL = Scope()
+
+
+def look(connection: Connection, project_id: str, *, scope: Scope = USUAL, now: datetime) -> Known:
+    """Read all that a sweep needs of a project, and that the next look needs; see `cci.xnat.refresh`.
 
     Costs four requests, one for each assessor type and one for each session type in the project (one more
-    if it is empty); with *project_tasks* one more, and one for each project-level task.
+    if it is empty); with project-level tasks one more, and one for each of them. The stamps of sessions are
+    read before their content: what changes in between is found the next time.
 
     Parameters
     ----------
@@ -48,11 +61,8 @@ def take_snapshot(
         The archive.
     project_id
         The project.
-    assessor_types, subject_assessor_types
-        Types of assessors on sessions and on subjects; those that the archive does not know are in
-        `Project.missing_types`.
-    project_tasks
-        Whether to read the project's own resources and task files.
+    scope
+        What is read.
     now
         The time that the snapshot is of.
 
@@ -65,29 +75,6 @@ def take_snapshot(
     Unreachable, Malformed, LoginRefused
         If any of the listings is not whole; there are no half snapshots.
     """
-    return look(
-        connection,
-        project_id,
-        assessor_types=assessor_types,
-        subject_assessor_types=subject_assessor_types,
-        project_tasks=project_tasks,
-        now=now,
-    ).project
-
-
-def look(
-    connection: Connection,
-    project_id: str,
-    *,
-    assessor_types: Sequence[str] = SESSION_ASSESSORS,
-    subject_assessor_types: Sequence[str] = SUBJECT_ASSESSORS,
-    project_tasks: bool = False,
-    now: datetime,
-) -> Known:
-    """Take a snapshot as `take_snapshot` does, with all that the next look needs; see `cci.xnat.refresh`.
-
-    The stamps of sessions are read before their content: what changes in between is found the next time.
-    """
     ask = partial(listings.fetch, connection)
     experiments = _experiments(connection, project_id)
     subjects = ask(listings.subjects(project_id), assemble.by_id)
@@ -97,8 +84,8 @@ def look(
     images = ask(listings.scans(project_id), assemble.gather_scans)
     resources = ask(listings.session_resources(project_id), assemble.gather_session_resources)
     missing: set[str] = set()
-    of_sessions = _all_assessors(connection, project_id, assessor_types, experiments, missing)
-    of_subjects = subject_assessors(connection, project_id, subject_assessor_types, missing)
+    of_sessions = _all_assessors(connection, project_id, SESSION_ASSESSORS, experiments, missing)
+    of_subjects = subject_assessors(connection, project_id, scope.subject_assessors, missing)
     types = frozenset(assemble.session_types(experiments, images))
     late = Stamps.read(connection, project_id, sorted(types - stamps.types))
     parts = assemble.Parts(
@@ -112,7 +99,7 @@ def look(
     )
     project = assemble.assemble(project_id, parts, now=now, missing_types=missing)
     return Known(
-        project=with_tasks(connection, project) if project_tasks else project,
+        project=with_tasks(connection, project) if scope.project_tasks else project,
         parts=parts,
         # what was made or deleted while this was read is new or gone the next time
         listed={

@@ -13,9 +13,10 @@ from support.archive import RunningArchive
 from support.fill import Fill
 
 from cci.errors import ArchiveError
-from cci.xnat import Archive, Known, Unclear, uris
+from cci.xnat import Archive, Known, Scope, Unclear, uris
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+NO_SUBJECTS = Scope(subject_assessors=())
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def uri_of(known: Known, label: str) -> str:
 def cost(archive: Archive, known: Known) -> tuple[int, Known]:
     """Refresh, and return the requests that it took."""
     before = archive.requests
-    found = archive.refresh(known, now=NOW, subject_assessor_types=())
+    found = archive.refresh(known, now=NOW, scope=NO_SUBJECTS)
     return archive.requests - before, found
 
 
@@ -129,7 +130,7 @@ def test_assessor_of_a_subject(kind_archive: Archive, project: str, fill: Fill) 
     fill.put(uri, {"xsiType": kind, f"{kind}/proctype": "L_v1"})
     known = look(kind_archive, project)
     fill.put(uri, {"xsiType": kind, f"{kind}/procstatus": "COMPLETE"})
-    without = kind_archive.refresh(known, now=NOW, subject_assessor_types=())
+    without = kind_archive.refresh(known, now=NOW, scope=NO_SUBJECTS)
     found = kind_archive.refresh(known, now=NOW)
     assert known.project == without.project
     assert kind_archive.snapshot(project, now=NOW) == found.project != known.project

@@ -11,7 +11,7 @@ from support.fill import Fill
 
 from cci.errors import NotFound, Unreachable
 from cci.model import Resource
-from cci.xnat import Archive, uris
+from cci.xnat import Archive, Scope, uris
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -106,7 +106,7 @@ def test_project_tasks(kind_archive: Archive, fill: Fill) -> None:
     fill.project("TASKS")
     kind_archive.write_json(uris.project("TASKS"), "CCI_GROUP_v1", "task.json", {"procstatus": "COMPLETE"})
     kind_archive.write_json(uris.project("TASKS"), "CCI_GROUP_v1_PDF", "other.json", {})
-    project = kind_archive.snapshot("TASKS", now=NOW, project_tasks=True)
+    project = kind_archive.snapshot("TASKS", now=NOW, scope=Scope(project_tasks=True))
     assert project.task_files == {"CCI_GROUP_v1": {"procstatus": "COMPLETE"}}
     assert sorted(project.resources) == ["CCI_GROUP_v1", "CCI_GROUP_v1_PDF"]
 
@@ -127,7 +127,7 @@ def test_missing_project(kind_archive: Archive) -> None:
 def test_missing_type(kind_archive: Archive, fill: Fill) -> None:
     """An assessor type that the archive does not have is recorded, and is no error."""
     small_project(fill, "TYPES")
-    project = kind_archive.snapshot("TYPES", now=NOW, subject_assessor_types=("nobody:knowsData",))
+    project = kind_archive.snapshot("TYPES", now=NOW, scope=Scope(subject_assessors=("nobody:knowsData",)))
     assert project.missing_types == {"nobody:knowsData"}
     assert len(list(project.sessions())) == 1
 
