@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from cci.archive.store.writing import Stamp
 from cci.archive.tables import MEDIA_TYPES, Row, encode_table, table_format
 from cci.archive.values import timestamp
 
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _TRUE = frozenset({"true", "1", "yes"})
 
 
@@ -65,6 +67,13 @@ class Call:
     def user(self) -> User:
         """Who is asking."""
         return self.login.user
+
+    @property
+    def site_url(self) -> str:
+        """Where the client says that the archive is, without a slash at the end; empty if it does not say."""
+        host = self.headers.get("host", "")
+        # it is written into documents
+        return f"http{'s' if self.secure else ''}://{host}" if _HOST.fullmatch(host) else ""
 
     def get(self, name: str, default: str = "") -> str:
         """Return a parameter's (last) value."""

@@ -11,6 +11,7 @@ from cci.archive.store.catalog import ResourceRow
 from cci.archive.store.items import Item
 from cci.archive.typedefs import REGISTRY
 from cci.archive.types import Family, Kind, named_entry, resolve_field
+from cci.archive.values import java_date
 
 Json = dict[str, Any]
 
@@ -68,7 +69,7 @@ def _json(document: Document) -> Json:
             "create_event_id": 0,
             "xsi:type": item.xsi_type,
             "isHistory": False,
-            "start_date": item.insert_date,
+            "start_date": java_date(item.insert_date),
         },
         "data_fields": {path: _typed(item.xsi_type, path, text) for path, text in fields.items()},
     }

@@ -22,6 +22,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
+def java_date(text: str) -> str:
+    """Spell a moment of a table as Java prints it: ``Thu Apr 08 19:28:45 UTC 2021``."""
+    return datetime.fromisoformat(text).strftime("%a %b %d %H:%M:%S UTC %Y")
+
+
 def escape_parameter(text: str) -> str:
     """XML-escape a value that came as a parameter, as XNAT does before it stores it."""
     return escape(text, _ENTITIES)

@@ -16,17 +16,19 @@ from cci.archive.xsd import element_order
 
 _XSI_TYPE = f"{{{NAMESPACES['xsi']}}}type"
 _XNAT = "xnat"
+#: As XNAT writes it; lxml has other quotes.
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
 def document_xml(document: Document, site_url: str = "") -> bytes:
-    """Return the document of an item, with its children whole."""
+    """Return the document of an item, with its children whole; schemas are said to be at *site_url*."""
     each = REGISTRY.get(document.item.xsi_type)
     prefix, _, name = each.proper.partition(":")
     root = etree.Element(f"{{{NAMESPACES[prefix]}}}{name}", nsmap=NAMESPACES)
     locations = (f"{uri} {site_url}/schemas/{prefix}/{prefix}.xsd" for prefix, uri in _documented())
     root.set(f"{{{NAMESPACES['xsi']}}}schemaLocation", " ".join(locations))
     _fill(root, each, document)
-    return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", standalone=True))
+    return _DECLARATION + bytes(etree.tostring(root, encoding="UTF-8", xml_declaration=False))
 
 
 def _documented() -> Iterator[tuple[str, str]]:

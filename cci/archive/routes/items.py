@@ -45,7 +45,7 @@ def get_item(call: Call, address: Address) -> Response:
     if form == "json":
         body = json.dumps(items_json(document))
         return Response(body, media_type="application/json", headers=headers)
-    text = document_xml(document, call.headers.get("host", ""))
+    text = document_xml(document, call.site_url)
     return Response(text, media_type="text/xml", headers=headers)
 
 

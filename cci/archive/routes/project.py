@@ -19,11 +19,20 @@ from cci.archive.store.items import Item
 from cci.archive.tree import find
 
 AddressHandler = Callable[[Call, Address], Response]
+_NOT_HERE = frozenset({"archive_spec", "automation", "config", "pars", "pipelines"})
 
 
 def handlers(address: Address) -> dict[str, AddressHandler]:
-    """Return the handlers for an attribute of a project; the project itself where there is no such one."""
+    """Return the handlers for an attribute of a project; the project itself where there is no such one.
+
+    Raises
+    ------
+    Missing
+        XNAT has such an attribute and the archive has not: a script that sets it must not think that it did.
+    """
     name = address.extra[0]
+    if name in _NOT_HERE:
+        raise Missing(f"Not Found: projects of this archive have no {name}")
     if name == "accessibility":
         return {"GET": get_accessibility, "PUT": put_accessibility}
     if name in REMEMBERED:

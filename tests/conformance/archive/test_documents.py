@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 
 import pytest
@@ -163,3 +164,39 @@ def test_document_shares(rest: Rest, session: str, fill: Fill) -> None:
     labels = [row["label"] for row in rest.rows(f"/data/projects/{other}/experiments")]
     rest.delete(f"/data/projects/{other}")
     assert ([200, 200], ["X"]) == (statuses, labels)
+
+
+def test_beginning_of_a_document(rest: Rest, site: Site, session: str) -> None:
+    """A document says where its schemas are, and that address answers."""
+    text = rest.get(session, {"format": "xml"}).text
+    assert text.startswith('<?xml version="1.0" encoding="UTF-8" standalone="yes"?>')
+    root = etree.fromstring(text.encode())
+    places = str(root.get("{http://www.w3.org/2001/XMLSchema-instance}schemaLocation")).split()
+    located = dict(zip(places[::2], places[1::2], strict=True))
+    if site.process is not None:
+        assert f"{site.url}/schemas/xnat/xnat.xsd" == located["http://nrg.wustl.edu/xnat"]
+    answer = rest.http.get(located["http://nrg.wustl.edu/xnat"], timeout=60)
+    assert (200, True) == (answer.status_code, b"<xs:schema" in answer.content[:200])
+
+
+def test_json_tells_when(rest: Rest, session: str) -> None:
+    """The JSON of an item says when it was made, as Java spells a moment."""
+    meta = rest.get(session, {"format": "json"}).json()["items"][0]["meta"]
+    assert ("xnat:mrSessionData", False) == (meta["xsi:type"], meta["isHistory"])
+    assert re.fullmatch(
+        r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d [A-Z]{3,5} \d{4}", meta["start_date"]
+    )
+
+
+RESOURCE = (
+    '<xnat:resources><xnat:resource xsi:type="xnat:resourceCatalog" label="R" URI="{0}"/></xnat:resources>'
+)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../x", "file:///etc/passwd"])
+def test_files_do_not_come_by_documents(rest: Rest, site: Site, session: str, path: str) -> None:
+    """What a document says of files makes none, and no resource either."""
+    if site.process is None:
+        pytest.skip("a real XNAT takes catalogs that lie in its own folders, and answers 400 for others")
+    assert 200 == send(rest, session, RESOURCE.format(path))
+    assert [] == rest.rows(f"{session}/resources")
