@@ -12,6 +12,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -169,12 +170,15 @@ class GridEngineCluster(CommandCluster):
                 self._ended.setdefault(job, now)
 
     def _ask_reasons(self, reports: Mapping[JobRef, JobReport]) -> None:
+        """Ask once for what each job in error is said to lack; without an answer the states count as well."""
         wrong = reading.in_error([(job.id, report.message) for job, report in reports.items()])
         with self._lock:
             self._reasons = {number: why for number, why in self._reasons.items() if number in wrong}
             new = [number for number in wrong if number not in self._reasons]
         if new:
-            told = reading.reasons(self.ask(("qstat", "-xml", "-j", ",".join(new))))
+            told = dict.fromkeys(new, "")
+            with suppress(ClusterUnavailable):
+                told |= reading.reasons(self.ask(("qstat", "-xml", "-j", ",".join(new))))
             with self._lock:
                 self._reasons.update(told)
 

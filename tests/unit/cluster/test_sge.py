@@ -247,13 +247,22 @@ def states_of(cluster: GridEngineCluster, *jobs: JobRef) -> Mapping[str, tuple[J
     return {job.id: (report.state, report.message) for job, report in cluster.states(jobs).items()}
 
 
-def in_error(cluster: GridEngineCluster, commands: StandInCommands) -> tuple[JobState, str]:
-    """Let the job be in error state, and ask for it."""
-    why = "<element><JB_job_number>7</JB_job_number><QIM_message>{}</QIM_message></element>"
-    said = why.format("11/20/2026 11:40:22 [0:21078]: error: can&apos;t chdir to /x: Permission denied")
+WHY = "<element><JB_job_number>7</JB_job_number><QIM_message>{}</QIM_message></element>".format(
+    "11/20/2026 11:40:22 [0:21078]: error: can&apos;t chdir to /x: Permission denied"
+)
+
+
+def in_error(
+    cluster: GridEngineCluster,
+    commands: StandInCommands,
+    *,
+    said: str = f"<info>{WHY}</info>",
+    status: int = 0,
+) -> tuple[JobState, str]:
+    """Let the job be in error state, with what is said of it, and ask for it."""
     reasons = commands.folder / "reasons"
-    reasons.write_text(f"<info>{said}</info>\n", encoding="utf-8")
-    body = f'case "$*" in *-j*) cat {reasons}; exit;; esac'
+    reasons.write_text(f"{said}\n", encoding="utf-8")
+    body = f'case "$*" in *-j*) cat {reasons}; exit {status};; esac'
     commands.answer("qstat", listing(("7", NAME, "Eqw")), body=body)
     return states_of(cluster, JOB)["7"]
 
@@ -264,6 +273,18 @@ def test_in_error(cluster: GridEngineCluster, commands: StandInCommands) -> None
 
     assert (JobState.HELD, expected) == in_error(cluster, commands)
     assert (JobState.HELD, expected) == states_of(cluster, JOB)["7"]
+    assert 1 == sum("-j" in call for call in commands.calls())
+
+
+@pytest.mark.parametrize(("said", "status"), [("", 139), ("<info/>", 0), ("<info", 1)])
+def test_in_error_without_a_reason(
+    cluster: GridEngineCluster, commands: StandInCommands, said: str, status: int
+) -> None:
+    """Where Grid Engine does not say why, the states of all jobs count all the same, and it is asked once."""
+    expected = (JobState.HELD, "the job is in error state and waits for somebody")
+
+    assert expected == in_error(cluster, commands, said=said, status=status)
+    assert expected == states_of(cluster, JOB)["7"]
     assert 1 == sum("-j" in call for call in commands.calls())
 
 
