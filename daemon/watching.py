@@ -68,7 +68,10 @@ def _ask_clusters(workplace: Workplace, attempts: Sequence[Attempt]) -> dict[int
 
 
 def _ask(workplace: Workplace, name: str, group: Sequence[Attempt]) -> dict[int, JobReport]:
-    """Ask one cluster. The operator is told once that it is away, and once that it is back."""
+    """Ask one cluster. The operator is told once that it is away, and once that it is back.
+
+    Whatever goes wrong with one cluster stops neither the others nor the look at exit records.
+    """
     facts: dict[str, Any] = {"action": "watch", "cluster": name}
     if name not in workplace.clusters:
         workplace.alerts.tell(("no cluster", name), "cluster is not configured", jobs=len(group), **facts)
@@ -80,6 +83,10 @@ def _ask(workplace: Workplace, name: str, group: Sequence[Attempt]) -> dict[int,
     except ClusterError as error:
         facts |= {"error": error.message, "jobs": len(group)}
         workplace.alerts.tell(("cluster", name), "cluster does not answer", **facts)
+        return {}
+    except Exception as error:  # noqa: BLE001 (told with its traceback, once)
+        facts |= {"error": f"{type(error).__name__}: {error}", "jobs": len(group), "exc_info": error}
+        workplace.alerts.tell(("cluster", name), "cluster cannot be asked", **facts)
         return {}
     workplace.alerts.over(("cluster", name), "cluster answers again", **facts)
     return {id_: states[job] for id_, job in jobs.items() if job in states}

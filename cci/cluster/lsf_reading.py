@@ -269,8 +269,16 @@ def time_of(text: str, now: datetime) -> datetime | None:
         except ValueError:
             continue
         late = not has_year and found > now + timedelta(days=1)
-        return found.replace(year=found.year - 1) if late else found
+        return _year_before(found) if late else found
     return None
+
+
+def _year_before(at: datetime) -> datetime | None:
+    """Return the same day of the year before; None if that had no 29th of February."""
+    try:
+        return at.replace(year=at.year - 1)
+    except ValueError:
+        return None
 
 
 def _number(text: str) -> int | None:

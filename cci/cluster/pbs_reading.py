@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -189,8 +190,9 @@ def _limit(end: _End) -> str:
 def _ended(fields: Mapping[str, str]) -> datetime | None:
     """Return when it ended: PBS keeps the second in which it went into history, Torque its completion."""
     seconds = _number(fields.get("history_timestamp", ""))
-    if seconds is not None:
-        return datetime.fromtimestamp(seconds, UTC)
+    with suppress(OverflowError, ValueError):  # a moment that no calendar has
+        if seconds is not None:
+            return datetime.fromtimestamp(seconds, UTC)
     return time_of(fields.get("obittime", "") or fields.get("comp_time", "") or fields.get("mtime", ""))
 
 

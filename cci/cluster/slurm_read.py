@@ -264,7 +264,10 @@ def _peak_mb(fields: Mapping[str, str]) -> float | None:
 
 def _time(text: str) -> datetime | None:
     """Return a moment from seconds since 1970; None for the words that stand where there is none."""
-    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else None
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (OverflowError, ValueError):
+        return None
 
 
 # -- ends -------------------------------------------------------------------------------------

@@ -201,3 +201,8 @@ def test_no_history(printed: str) -> None:
 def test_times(text: str, expected: datetime | None) -> None:
     """A time without a year is the last one that it can be."""
     assert expected == time_of(text, NOW)
+
+
+def test_a_day_that_the_year_before_had_not() -> None:
+    """A 29th of February that is still to come cannot have been a year ago: it is no time."""
+    assert None is time_of("Feb 29 12:00", datetime(2028, 1, 5, tzinfo=UTC))

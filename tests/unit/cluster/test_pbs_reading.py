@@ -107,6 +107,14 @@ def test_whole_entry() -> None:
     )
 
 
+def test_a_time_that_is_none() -> None:
+    """A time that no calendar has is not known; the rest of the entry counts."""
+    job = f"    job_state = F\n    Exit_status = 3\n    history_timestamp = {'9' * 30}\n"
+    books = read_entries(f"Job Id: 5.s\n{job}")[0].accounting
+
+    assert (3, None) == (books and books.exit_status, books and books.ended)
+
+
 @pytest.mark.parametrize("letter", sorted(STATES))
 def test_states(letter: str) -> None:
     """Every letter of the manuals has its meaning."""

@@ -375,6 +375,14 @@ def test_bad_books(line: str) -> None:
     assert 1 == len(unreadable)
 
 
+@pytest.mark.parametrize("moment", ["9" * 30, "253402300800", "Unknown", "-", ""])
+def test_times_that_are_none(moment: str) -> None:
+    """A time that no calendar has is not known; the rest of the entry counts."""
+    books = next(iter(read_books(f"7|COMPLETED|0:0|{moment}|{moment}|{moment}|||||n\n")[0])).accounting
+
+    assert (0, None, None) == (books and books.exit_status, books and books.started, books and books.ended)
+
+
 def test_names_with_bars() -> None:
     """A name may hold what separates the fields."""
     entries, _ = read_completions("7|COMPLETED|0:0|1|2|n1|1000|a|b|c\n")

@@ -18,7 +18,7 @@ from support.orders import order
 from support.quiet import quiet_workplace
 from support.stand_in_cluster import StandInCluster
 
-from cci.cluster.base import Accounting, JobState
+from cci.cluster.base import Accounting, JobRef, JobReport, JobState
 from cci.daemon.ledger import Attempt, NewJob, Stage, TaskEntry
 from cci.daemon.order import to_json
 from cci.daemon.watching import watch
@@ -121,6 +121,20 @@ def test_a_controller_that_is_down(scene: Scene) -> None:
 
     assert (["cluster does not answer"], ["cluster answers again"]) == (during, after)
     assert (Status.JOB_RUNNING, "") == unchanged == scene.task()
+
+
+def test_an_answer_that_nobody_expected(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster whose answer cannot be read at all is told once; exit records are looked at all the same."""
+
+    def states(jobs: object) -> dict[JobRef, JobReport]:
+        raise ValueError(f"no sense in the answer about {jobs}")
+
+    monkeypatch.setattr(scene.cluster, "states", states)
+    told = scene.look(3)
+    scene.end(exit_status=3)
+    scene.look()
+
+    assert (["cluster cannot be asked"], Status.JOB_ERROR) == (told, scene.task()[0])
 
 
 def test_a_job_that_is_unknown_for_long(scene: Scene) -> None:
