@@ -16,7 +16,7 @@ import structlog
 from cci.cluster.base import JobReport, JobState
 from cci.daemon import absence, retrying
 from cci.daemon.jobdir import ExitRecord
-from cci.daemon.ledger import Attempt, LeaseLost, Stage
+from cci.daemon.ledger import Attempt, LeaseLost, LedgerUnavailable, Stage
 from cci.daemon.order import from_json
 from cci.daemon.resource_use import use_fields, use_of
 from cci.daemon.retrying import Again
@@ -84,6 +84,8 @@ def _ask(workplace: Workplace, name: str, group: Sequence[Attempt]) -> dict[int,
         facts |= {"error": error.message, "jobs": len(group)}
         workplace.alerts.tell(("cluster", name), "cluster does not answer", **facts)
         return {}
+    except LedgerUnavailable:
+        raise
     except Exception as error:  # noqa: BLE001 (told with its traceback, once)
         facts |= {"error": f"{type(error).__name__}: {error}", "jobs": len(group), "exc_info": error}
         workplace.alerts.tell(("cluster", name), "cluster cannot be asked", **facts)
