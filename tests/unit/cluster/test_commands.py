@@ -1,101 +1,33 @@
-"""The rules that hold for every back-end on commands, over the smallest one that there can be.
-
-Its system is a stand-in: commands that answer what a test has prepared, one job in a line.
-"""
+"""The rules that hold for every back-end on commands: how they are run, and what their answers mean."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from structlog.testing import capture_logs
+from support.command_cluster import JOB, NAME, StandInCluster, of_one_job, open_stand_in
 from support.stand_in_commands import StandInCommands
 
-from cci.cluster.base import Accounting, JobRef, JobReport, JobSpec, JobState
-from cci.cluster.commands import CommandCluster, Entry, Listing, Row, by_lines
+from cci.cluster.base import Accounting, JobRef, JobReport, JobState
 from cci.cluster.commands_run import chunks
-from cci.errors import ClusterError, ClusterUnavailable, SettingsError, SubmissionRefused
-
-NAME = "cci-Dti_v1-0123456789abcdef"
-JOB = JobRef("7", NAME)
-
-
-class StandInCluster(CommandCluster):
-    """A system whose listing and books are lines of id, name and state."""
-
-    variables = ("STAND_IN_ROOT",)
-    silence = re.compile("no connection")
-    refusal = re.compile("refused: ")
-    unknown_job = re.compile("no such job")
-    verbs = MappingProxyType({"hold": ("hold",), "kill": ("kill", "-9")})
-    needless = MappingProxyType({"hold": re.compile("runs already")})
-
-    def submission(self, job: JobSpec) -> Sequence[str]:
-        return ("submit", str(job.script))
-
-    def submitted_id(self, printed: str) -> str:
-        return printed.strip()
-
-    def status_of(self, ids: Sequence[str]) -> Sequence[str]:
-        return ("list", *ids)
-
-    def status_by_name(self, name: str) -> Sequence[str]:
-        return ("list", "-n", name)
-
-    def read_listing(self, printed: str) -> Listing:
-        return by_lines(printed, _row)
-
-    def entries(self, *, job_id: str = "", name: str = "") -> Sequence[Entry]:
-        lines = self.ask(("books", job_id or name)).splitlines()
-        over = Accounting(exit_status=0)
-        return [Entry(id=one, name=two, accounting=over) for one, two in map(str.split, lines)]
-
-
-def _row(line: str) -> Row:
-    job_id, name, state = line.split()
-    known = {"q": JobState.QUEUED, "r": JobState.RUNNING, "e": JobState.ENDED}
-    message = "" if state in known else f"state {state}"
-    return Row(id=job_id, name=name, state=known.get(state, JobState.UNKNOWN), message=message)
+from cci.errors import ClusterUnavailable
 
 
 @pytest.fixture
 def commands(tmp_path: Path) -> StandInCommands:
     """Make commands of a system that runs one job."""
-    made = StandInCommands(tmp_path / "bin")
-    made.answer("list", f"7 {NAME} r\n")
-    made.answer("books")
-    return made
+    return of_one_job(tmp_path / "bin")
 
 
 @pytest.fixture
 def cluster(commands: StandInCommands) -> StandInCluster:
     """Open a cluster of these commands."""
     return open_stand_in(commands)
-
-
-def open_stand_in(commands: StandInCommands, **settings: object) -> StandInCluster:
-    """Open a cluster with further settings."""
-    return StandInCluster.from_settings(
-        "site", {"kind": "slurm", "commands": str(commands.folder), **settings}
-    )
-
-
-def a_job(tmp_path: Path, name: str = NAME) -> JobSpec:
-    """Return a job."""
-    return JobSpec(
-        name=name,
-        directory=tmp_path,
-        script=tmp_path / "it's a $script.sh",
-        output_log=tmp_path / "log",
-        walltime_s=60,
-        memory_mb=10,
-    )
 
 
 # -- one command for all jobs --------------------------------------------------------------------
@@ -343,180 +275,3 @@ def test_threads(cluster: StandInCluster) -> None:
         answers = list(pool.map(lambda _: cluster.states([JOB])[JOB].state, range(32)))
 
     assert [JobState.RUNNING] * 32 == answers
-
-
-# -- submitting ---------------------------------------------------------------------------------
-
-
-def test_submit(cluster: StandInCluster, commands: StandInCommands, tmp_path: Path) -> None:
-    """The script is handed over as it is, whatever its name, and the id is what the command printed."""
-    commands.answer("submit", "12\n")
-    ref = cluster.submit(a_job(tmp_path))
-
-    assert JobRef("12", NAME) == ref
-    assert ref.submitted is not None
-    assert [f"submit {tmp_path}/it's a $script.sh"] == commands.calls()
-
-
-def test_several_are_submitted(cluster: StandInCluster, commands: StandInCommands, tmp_path: Path) -> None:
-    """Each has its own answer: what is refused keeps no other back."""
-    commands.answer("submit", "12\n")
-    first, second, third = cluster.submit_all([a_job(tmp_path), a_job(tmp_path, "no\nname"), a_job(tmp_path)])
-
-    assert [JobRef("12", NAME)] * 2 == [first, third]
-    assert isinstance(second, SubmissionRefused)
-
-
-def test_nobody_is_tried_after_silence(
-    cluster: StandInCluster, commands: StandInCommands, tmp_path: Path
-) -> None:
-    """A system that does not answer for one job is not asked for the rest, which could take as long each."""
-    commands.answer("submit", stderr="no connection\n", status=1)
-    answers = cluster.submit_all([a_job(tmp_path)] * 3)
-
-    assert [ClusterUnavailable] * 3 == [type(answer) for answer in answers]
-    assert 1 == len(commands.calls())
-
-
-def test_refused(cluster: StandInCluster, commands: StandInCommands, tmp_path: Path) -> None:
-    """A refusal has the system's own sentence."""
-    commands.answer("submit", stderr="submit: refused: no queue 'x'\n", status=1)
-    with pytest.raises(SubmissionRefused, match=r"refuses job .*: submit: refused: no queue 'x'"):
-        cluster.submit(a_job(tmp_path))
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "echo 'refused: no connection' >&2; exit 1",
-        "echo 'no connection' >&2; exit 1",
-        "echo 'what is this?' >&2; exit 1",
-        "exit 1",
-        "exit 0",
-        "echo 'submitted, I think'",
-        "echo 'refused: ' >&2; kill -9 $$",
-        "echo 12; sleep 60",
-    ],
-)
-def test_no_clear_answer(commands: StandInCommands, tmp_path: Path, body: str) -> None:
-    """Whatever is neither an id nor a refusal may have left a job: it is no answer, and never a refusal."""
-    commands.answer("submit", body=body)
-    with pytest.raises(ClusterUnavailable):
-        open_stand_in(commands, command_s=0.5).submit(a_job(tmp_path))
-
-
-@pytest.mark.parametrize("name", ["", "größe", "x" * 65, "a\nb"])
-def test_bad_name(cluster: StandInCluster, commands: StandInCommands, tmp_path: Path, name: str) -> None:
-    """A name that might not survive is refused before anything is run."""
-    with pytest.raises(SubmissionRefused):
-        cluster.submit(a_job(tmp_path, name))
-
-    assert [] == commands.calls()
-
-
-# -- finding --------------------------------------------------------------------------------------
-
-
-def test_find_listed(cluster: StandInCluster, commands: StandInCommands) -> None:
-    """A job that is listed is found without the books."""
-    assert JOB == cluster.find(NAME)
-    assert [f"list -n {NAME}"] == commands.calls()
-
-
-def test_find_in_books(cluster: StandInCluster, commands: StandInCommands) -> None:
-    """A job that is listed no more is found in the books, by its whole name."""
-    commands.answer("list", "")
-    commands.answer("books", f"5 {NAME}-again\n6 {NAME}\n")
-
-    assert JobRef("6", NAME) == cluster.find(NAME)
-
-
-def test_find_nothing(cluster: StandInCluster, commands: StandInCommands) -> None:
-    """A job that both listing and books lack never was."""
-    assert None is cluster.find("cci-none")
-    assert ["list -n cci-none", "books cci-none"] == commands.calls()
-
-
-def test_find_without_books(cluster: StandInCluster, commands: StandInCommands) -> None:
-    """Books that cannot be read prove nothing."""
-    commands.answer("books", stderr="books are away", status=1)
-    with pytest.raises(ClusterUnavailable, match="books are away"):
-        cluster.find("cci-none")
-
-
-# -- controlling ----------------------------------------------------------------------------------
-
-
-def test_verbs(cluster: StandInCluster, commands: StandInCommands) -> None:
-    """A verb is run with its words and the id, once it is sure whose id that is."""
-    commands.answer("kill")
-    cluster.kill(JOB)
-
-    assert ["list 7", "kill -9 7"] == commands.calls()
-
-
-@pytest.mark.parametrize(
-    ("verb", "complaint", "error"),
-    [
-        ("kill", "no such job 7", None),
-        ("hold", "no such job 7", ClusterError),
-        ("hold", "job 7 runs already", None),
-        ("hold", "you may not", ClusterError),
-        ("kill", "you may not", ClusterError),
-        ("kill", "no connection", ClusterUnavailable),
-        ("hold", "runs already; no connection", ClusterUnavailable),
-    ],
-)
-def test_complaints(
-    cluster: StandInCluster,
-    commands: StandInCommands,
-    verb: str,
-    complaint: str,
-    error: type[Exception] | None,
-) -> None:
-    """What needs not be done is no error; what was not done is one, with the system's own sentence."""
-    commands.answer(verb, stderr=complaint, status=1)
-    if error is None:
-        getattr(cluster, verb)(JOB)
-        return
-    with pytest.raises(ClusterError, match=complaint) as raised:
-        getattr(cluster, verb)(JOB)
-
-    assert error is type(raised.value)
-
-
-def test_another_job_is_left_alone(cluster: StandInCluster, commands: StandInCommands) -> None:
-    """A job of another name that has the id by now is neither killed nor held."""
-    other = JobRef("7", "cci-Dti_v1-fedcba9876543210")
-    cluster.kill(other)
-    with pytest.raises(ClusterError, match="did not hold job 7: there is no such job"):
-        cluster.hold(other)
-
-    assert ["list 7", "list 7"] == commands.calls()
-
-
-def test_lacking_verb(cluster: StandInCluster, commands: StandInCommands) -> None:
-    """What the system has no command for is told so."""
-    with pytest.raises(ClusterError, match="cluster site cannot suspend job 7"):
-        cluster.suspend(JOB)
-
-    assert [] == commands.calls()
-
-
-# -- settings -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"slots": 2}, "clusters.site.slots: there is no such setting"),
-        ({"command_s": 0}, "clusters.site.command_s: must be more than 0.0, not 0"),
-        ({"environment": {"A": 1}}, "clusters.site.environment.A: must be text: put it in quotes, not 1"),
-    ],
-)
-def test_bad_settings(settings: dict[str, object], sentence: str) -> None:
-    """A mistake in a cluster's section is told with its place."""
-    with pytest.raises(SettingsError) as error:
-        StandInCluster.from_settings("site", {"kind": "slurm", "spool": "/nowhere", **settings})
-
-    assert sentence == error.value.message
