@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from support.dicom import dicom
@@ -102,6 +104,18 @@ def test_cookie_jar(script: Script) -> None:
         f'{_STATUS} -b jar "$URL/data/projects"\n'
     )
     assert "ID\n401" == printed
+
+
+def test_netrc(script: Script, site: Site) -> None:
+    """A job logs in by ``~/.netrc``, then works with the cookie alone and asks who else has a session."""
+    host = urlsplit(site.url).hostname
+    printed = script(
+        f'echo "machine {host} login ${{LOGIN%%:*}} password ${{LOGIN#*:}}" > .netrc; chmod 600 .netrc\n'
+        'cookie="Cookie: JSESSIONID=$(curl -sSf -n "$URL/data/JSESSION")"\n'
+        'curl -sSf -H "$cookie" "$URL/data/projects?format=csv" > list; head -n 1 list | cut -c 1-2\n'
+        'curl -sSf -H "$cookie" "$URL/data/user/${LOGIN%%:*}/sessions"\n'
+    )
+    assert re.fullmatch(r'ID\n\{"[^"]+": ?[1-9][0-9]*\}', printed)
 
 
 def test_form_login(script: Script) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 
 import pytest
 from support.fill import Fill
@@ -16,6 +17,8 @@ from support.rest import Rest, Row
 TASK = "proc:genprocdata"
 SUBJECT_TASK = "proc:subjgenprocdata"
 MR = "xnat:mrsessiondata"
+XNAT, PROC = "{http://nrg.wustl.edu/xnat}", "{http://nrg.wustl.edu/proc}"
+XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 
 
 @pytest.fixture
@@ -82,52 +85,140 @@ def test_e9_subject_tasks(rest: Rest, place: str) -> None:
     )
 
 
-@pytest.mark.parametrize("children", ["scans", "tasks"])
-def test_e12_e13_session_children(rest: Rest, place: str, children: str) -> None:
-    """Sessions with their scans or tasks as JSON without ``format``; every column is in every row."""
-    columns = {
-        "scans": "xnat:imagescandata/id,xnat:imagescandata/type,xnat:imagescandata/quality",
-        "tasks": f"{TASK}/label,{TASK}/procstatus,{TASK}/proctype,{TASK}/validation/status,{TASK}/inputs",
-    }[children]
-    asked = {
-        "xsiType": "xnat:imagesessiondata",
-        "columns": f"project,subject_label,session_label,session_type,{columns}",
-        "project": place,
+SESSION = (
+    *("project", "subject_label", "session_label", "session_type", "tracer_name", "label"),
+    *(f"xnat:imagesessiondata/{name}" for name in ("note", "date", "acquisition_site")),
+)
+SCAN_FIELDS = "id type quality frames file/label"
+TASK_FIELDS = (
+    "label procstatus proctype validation/status validation/date validation/validated_by jobstartdate inputs"
+)
+
+
+def below(element: str, fields: str) -> list[str]:
+    """Return the paths of an element's fields."""
+    return [f"{element}/{field}" for field in fields.split()]
+
+
+def json_rows(rest: Rest, uri: str, columns: list[str], **asked: str) -> list[Row]:
+    """Ask for a table without ``format``, its columns in no order, and check that every row has them all."""
+    shuffled = ",".join(sorted(columns, key=lambda name: name[::-1]))
+    rows: list[Row] = rest.get(uri, {**asked, "columns": shuffled}).json()["ResultSet"]["Result"]
+    assert all(set(columns) <= set(row) for row in rows)
+    return rows
+
+
+@pytest.fixture
+def other(rest: Rest, place: str) -> Iterator[str]:
+    """The id of a second project, which the session is shared into; it is deleted afterwards."""
+    rest.put(f"/data/projects/{place}b").raise_for_status()
+    rest.put(f"/data/projects/{place}/subjects/S1/experiments/MR1/projects/{place}b").raise_for_status()
+    yield f"{place}b"
+    rest.delete(f"/data/projects/{place}b", {"removeFiles": "true"})
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_e12_sessions_and_their_scans(rest: Rest, place: str, other: str, *, shared: bool) -> None:
+    """Sessions with a row for each resource of a scan, also of shared ones; their types come unasked."""
+    columns = [*SESSION, *below("xnat:imagescandata", SCAN_FIELDS)]
+    where = {"xnat:imagesessiondata/sharing/share/project": other} if shared else {"project": place}
+    asked = {"xsiType": "xnat:imagesessiondata", **where}
+    (row,) = json_rows(rest, "/REST/experiments", columns, **asked)
+    assert ("MR1", "S1", "T1", "NIFTI", "xnat:mrSessionData") == (
+        *(row["session_label"], row["subject_label"], row["xnat:imagescandata/type"]),
+        *(row["xnat:imagescandata/file/label"], row["xsiType"]),
+    )
+
+
+def test_e13_sessions_and_their_tasks(rest: Rest, place: str, fill: Fill) -> None:
+    """Sessions with a row for each task; a session without one appears, with empty columns."""
+    fill.session(place, "S2", "MR2")
+    columns = [*SESSION, *below(TASK, TASK_FIELDS), "last_modified"]
+    rows = json_rows(rest, "/REST/experiments", columns, xsiType="xnat:imagesessiondata", project=place)
+    assert {("MR1", "T1", "COMPLETE"), ("MR1", "T2", "NEED_INPUTS"), ("MR2", "", "")} == {
+        (row["session_label"], row[f"{TASK}/label"], row[f"{TASK}/procstatus"]) for row in rows
     }
-    rows: list[Row] = rest.get("/REST/experiments", asked).json()["ResultSet"]["Result"]
-    assert {"scans": 1, "tasks": 2}[children] == len(rows)
-    expected = {*columns.split(","), "project", "subject_label", "session_label", "session_type"}
-    assert all(expected <= set(row) for row in rows)
 
 
 def test_e14_subjects_and_their_tasks(rest: Rest, place: str) -> None:
     """Subjects joined with their tasks; a subject without one appears, with empty columns."""
-    asked = {
-        "xsiType": "xnat:subjectdata",
-        "columns": f"project,label,{SUBJECT_TASK}/label,{SUBJECT_TASK}/procstatus,last_modified",
-        "project": place,
-    }
-    rows: list[Row] = rest.get("/REST/subjects", asked).json()["ResultSet"]["Result"]
+    fields = "label date procstatus proctype validation/status inputs"
+    columns = ["project", "label", "last_modified", *below(SUBJECT_TASK, fields)]
+    rows = json_rows(rest, "/REST/subjects", columns, xsiType="xnat:subjectdata", project=place)
     assert {("S1", "SGP1", "COMPLETE"), ("S2", "", "")} == {
         (row["label"], row[f"{SUBJECT_TASK}/label"], row[f"{SUBJECT_TASK}/procstatus"]) for row in rows
     }
 
 
-def test_e16_session_document(rest: Rest, place: str) -> None:
-    """The session's XML holds scans with file counts, and tasks with their fields as elements."""
-    xnat, proc = "{http://nrg.wustl.edu/xnat}", "{http://nrg.wustl.edu/proc}"
-    text = rest.get(f"/data/projects/{place}/subjects/S1/experiments/MR1", {"format": "xml"}).text
-    root = ET.fromstring(text)
-    (scan,) = root.iterfind(f"{xnat}scans/{xnat}scan")
-    (file,) = scan.iterfind(f"{xnat}file")
-    tasks = {task.get("label"): task for task in root.iterfind(f"{xnat}assessors/{xnat}assessor")}
-    assert ("1", "T1", "usable") == (scan.get("ID"), scan.get("type"), scan.findtext(f"{xnat}quality"))
-    assert ("NIFTI", "1", "5") == (file.get("label"), file.get("file_count"), file.get("file_size"))
-    assert ("COMPLETE", '{"scan": "x"}') == (
-        tasks["T1"].findtext(f"{proc}procstatus"),
-        tasks["T1"].findtext(f"{proc}inputs", "").replace("&quot;", '"'),
+def test_e15_subjects_of_two_projects(rest: Rest, place: str, other: str) -> None:
+    """Tasks of the subjects of several projects by a list with a comma."""
+    columns = ["label", *below(SUBJECT_TASK, "label procstatus")]
+    rows = json_rows(rest, "/REST/subjects", columns, project=f"{place},{other}")
+    assert {("S1", "SGP1"), ("S2", "")} == {(row["label"], row[f"{SUBJECT_TASK}/label"]) for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("uri", "asked"),
+    [
+        ("/REST/archive/experiments", {"xsiType": "proc:genProcData", "columns": f"ID,{TASK}/proctype"}),
+        ("/REST/archive/experiments", {"xsiType": "xnat:imageSessionData", "columns": "ID,label"}),
+        ("/REST/projects/{project}/experiments", {"columns": "ID,label,xsiType"}),
+        ("/REST/projects/{project}/subjects", {"columns": "ID,label"}),
+        ("/REST/projects/{project}/resources", {}),
+    ],
+)
+def test_empty_csv_has_a_header(rest: Rest, project: str, uri: str, asked: dict[str, str]) -> None:
+    """A list of nothing has a line of headers, as clients fail without."""
+    header, rows = rest.csv(uri.format(project=project), {**asked, "project": project})
+    assert (True, []) == (bool(header), rows)
+
+
+def test_e16_session_document(rest: Rest, place: str, fill: Fill) -> None:
+    """The session's XML holds its own fields, resources and scans with file counts."""
+    uri = f"/data/projects/{place}/subjects/S1/experiments/MR1"
+    fill.put(uri, {"note": "n", "session_type": "base", "modality": "MR"})
+    fill.put(f"{uri}/scans/1", {"note": "s", "series_description": "d"})
+    fill.files(uri, "LOG", {"l.txt": b"123"})
+    root = ET.fromstring(rest.get(uri, {"format": "xml"}).text)
+    assert ("MR1", place, "MR", "base") == tuple(
+        root.get(name) for name in ("label", "project", "modality", "session_type")
     )
-    assert ["PDF"] == [out.get("label") for out in tasks["T1"].iterfind(f"{xnat}out/{xnat}file")]
+    assert (True, "n") == (bool(root.findtext(f"{XNAT}subject_ID")), root.findtext(f"{XNAT}note"))
+    (scan,) = root.iterfind(f"{XNAT}scans/")
+    assert ("1", "T1", "usable", "10", "s", "d") == (
+        *(scan.get("ID"), scan.get("type")),
+        *(scan.findtext(XNAT + name) for name in ("quality", "frames", "note", "series_description")),
+    )
+    (file,) = scan.iterfind(f"{XNAT}file")
+    (log,) = root.iterfind(f"{XNAT}resources/{XNAT}resource")
+    assert [("NIFTI", "1", "5"), ("LOG", "1", "3")] == [
+        (each.get("label"), each.get("file_count"), each.get("file_size")) for each in (file, log)
+    ]
+    assert {"xnat:resourceCatalog"} == {each.get(f"{XSI}type") for each in (file, log)}
+
+
+def test_e16_tasks_in_the_document(rest: Rest, place: str, fill: Fill) -> None:
+    """The session's XML holds tasks with their fields as elements, the status of their QC as attribute."""
+    uri = f"/data/projects/{place}/subjects/S1/experiments/MR1"
+    fields = "procversion jobid memused walltimeused jobnode"
+    own = {f"proc:genProcData/{name}": f"a {name}" for name in fields.split()}
+    status = {"proc:genProcData/validation/status": "Good", "proc:genProcData/jobstartdate": "2020-01-03"}
+    fill.put(f"{uri}/assessors/T1", {"xsiType": "proc:genProcData", **own, **status})
+    root = ET.fromstring(rest.get(uri, {"format": "xml"}).text)
+    tasks = {task.get("label"): task for task in root.iterfind(f"{XNAT}assessors/")}
+    task, validation = tasks["T1"], tasks["T1"].find(f"{XNAT}validation")
+    assert ({"T1", "T2"}, place, "proc:genProcData") == (
+        *(set(tasks), task.get("project"), task.get(f"{XSI}type")),
+    )
+    assert ("COMPLETE", "A_v1", "2020-01-03", '{"scan": "x"}') == (
+        *(task.findtext(PROC + name) for name in ("procstatus", "proctype", "jobstartdate")),
+        task.findtext(f"{PROC}inputs", "").replace("&quot;", '"'),
+    )
+    assert [f"a {name}" for name in fields.split()] == [task.findtext(PROC + name) for name in fields.split()]
+    assert (validation is not None and validation.get("status"), ["PDF"]) == (
+        "Good",
+        [out.get("label") for out in task.iterfind(f"{XNAT}out/{XNAT}file")],
+    )
 
 
 @pytest.mark.parametrize("nothing", ["NULL", "null"])
@@ -157,11 +248,32 @@ def test_e28_delete_unknown_resource(rest: Rest, place: str) -> None:
     assert 200 == rest.delete(uri, {"removeFiles": "true"}).status_code
 
 
-def test_e30_subjects(rest: Rest, place: str) -> None:
-    """Subjects of a project with their demographics."""
+@pytest.mark.parametrize("uri", ["/REST/projects/{}/subjects", "/REST/subjects"])
+def test_e30_subjects(rest: Rest, place: str, uri: str) -> None:
+    """Subjects of a project, and of the site, with their demographics."""
     columns = "ID,project,label,URI,last_modified,src,handedness,gender,yob,dob"
-    rows = rest.rows(f"/REST/projects/{place}/subjects", {"columns": columns})
-    assert (2, True) == (len(rows), set(columns.split(",")) <= set(rows[0]))
+    header, rows = rest.csv(uri.format(place), {"columns": columns})
+    labels = sorted(row["label"] for row in rows if row["project"] == place)
+    assert (["S1", "S2"], True) == (labels, set(columns.split(",")) <= set(header))
+
+
+def test_e30_projects(rest: Rest, place: str) -> None:
+    """The projects of the site."""
+    header, rows = rest.csv("/REST/projects")
+    assert {"ID", "name", "URI"} <= set(header)
+    assert [f"/data/projects/{place}"] == [row["URI"] for row in rows if row["ID"] == place]
+
+
+def test_e30_tasks_of_a_session(rest: Rest, place: str) -> None:
+    """Tasks of one type in a session."""
+    uri = f"/REST/projects/{place}/subjects/S1/experiments/MR1/assessors"
+    fields = below(TASK, "procstatus proctype validation/status validation/notes")
+    columns = ["ID", "label", "URI", "xsiType", "project", *fields]
+    header, rows = rest.csv(uri, {"xsiType": TASK, "columns": ",".join(columns)})
+    assert (["COMPLETE", "NEED_INPUTS"], True) == (
+        sorted(row[f"{TASK}/procstatus"] for row in rows),
+        set(columns) <= set(header),
+    )
 
 
 def test_e30_scans_by_their_path(rest: Rest, place: str) -> None:

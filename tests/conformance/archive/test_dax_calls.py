@@ -30,7 +30,7 @@ def session(project: str, fill: Fill) -> str:
     fill.scan(uri, "1", type="T1", quality="usable")
     fill.files(f"{uri}/scans/1", "NIFTI", {"a.nii": b"12345"})
     fill.assessor(uri, "T1", procstatus="COMPLETE", proctype="A_v1", inputs='{"scan": "x"}')
-    fill.files(f"{uri}/assessors/T1/out", "PDF", {"r.pdf": b"pdf"})
+    fill.files(f"{uri}/assessors/T1/out", "PDF", {"r.pdf": b"12345"})
     return uri
 
 
@@ -151,12 +151,32 @@ def test_e22_scans(rest: Rest, session: str, columns: str) -> None:
     assert ("1", True) == (row["ID"], set(columns.split(",")) <= set(header))
 
 
-@pytest.mark.parametrize(("below", "label"), [("/scans/1", "NIFTI"), ("/assessors/T1/out", "PDF")])
-def test_e23_resources(rest: Rest, session: str, below: str, label: str) -> None:
-    """Resources with number and label, whichever columns are asked for."""
+@pytest.mark.parametrize(
+    ("item", "label"),
+    [
+        ("{project}/subjects/S1/experiments/MR1/scans/1", "NIFTI"),
+        ("{project}/subjects/S1/experiments/MR1/assessors/T1/out", "PDF"),
+        ("{project}/subjects/S1/experiments/MR1", "LOG"),
+        ("{project}", "ATLAS"),
+    ],
+)
+def test_e23_resources(rest: Rest, fill: Fill, project: str, session: str, *, item: str, label: str) -> None:
+    """Resources with number, label and counts, whichever columns are asked for."""
+    fill.files(session, "LOG", {"l.txt": b"12345"})
+    fill.files(f"/data/projects/{project}", "ATLAS", {"a.nii": b"12345"})
+    uri = f"/data/projects/{item.format(project=project)}/resources"
     for asked in ({}, {"columns": "xnat_abstractresource_id,label"}):
-        _, (row,) = rest.csv(f"{session}{below}/resources", asked)
-        assert (label, True) == (row["label"], row["xnat_abstractresource_id"].isdecimal())
+        _, (row,) = rest.csv(uri, asked)
+        assert (label, "1", "5", True) == (
+            *(row["label"], row["file_count"], row["file_size"]),
+            row["xnat_abstractresource_id"].isdecimal(),
+        )
+
+
+def test_e24_files_of_nothing(rest: Rest, session: str) -> None:
+    """The files of a resource that is not there are 404, which counts as none."""
+    uri = f"{session}/assessors/T1/out/resources/NO/files"
+    assert 404 == rest.get(uri, {"format": "csv", "columns": "path,xsiType"}).status_code
 
 
 @pytest.mark.parametrize(
