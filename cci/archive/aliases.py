@@ -27,7 +27,7 @@ _PROJECTS = _own(
     "xnat:projectData",
     *("ID", "secondary_ID", "name", "description", "keywords"),
     alias="aliases/alias",
-    note="note",
+    note="fields/field[name=note]/field",
     **{name: path.format("PI") for name, path in _PERSON.items()},
 )
 _DEMOGRAPHICS = (
@@ -52,19 +52,27 @@ _COMMON = _own(
 _SESSION_REF = _own(
     "xnat:imageSessionData", session_ID="ID", session_label="label", session_project="project"
 )
+_TRACER = "name startTime dose isotope transmissions"
 _SESSION_FIELDS = "scanner operator dcmAccessionNumber dcmPatientId dcmPatientName session_type modality UID"
 _EXPERIMENTS = {
     **_COMMON,
     **_SESSION_REF,
     **_own("xnat:imageSessionData", *_SESSION_FIELDS.split(), studyInstanceUID="UID"),
     **_own("xnat:mrSessionData", "coil", "fieldStrength", "marker", "stabilization"),
-    **_own("xnat:petSessionData", "studyType", "patientID", "patientName", tracer_name="tracer/name"),
+    **_own(
+        "xnat:petSessionData",
+        *("studyType", "patientID", "patientName"),
+        scan_start_time="start_time_scan",
+        injection_start_time="start_time_injection",
+        **{f"tracer_{name}": f"tracer/{name}" for name in _TRACER.split()},
+    ),
     "subject_ID": "xnat:subjectAssessorData/subject_ID",
     **_own("xnat:subjectData", subject_label="label", subject_project="project"),
 }
 _SCAN_FIELDS = (
     "ID type UID note quality condition series_description documentation scanner modality frames operator"
 )
+_PET_SCAN = "orientation originalFileName facility numPlanes numFrames numGates"
 _SCANS = {
     **_own(
         "xnat:imageScanData",
@@ -76,6 +84,7 @@ _SCANS = {
         **_META,
     ),
     **_own("xnat:mrScanData", "coil", "fieldStrength", "marker", "stabilization"),
+    **{name: f"xnat:petScanData/parameters/{name}" for name in _PET_SCAN.split()},
 }
 _ASSESSORS = {**_COMMON, **_SESSION_REF}
 _RECONSTRUCTIONS = _own(

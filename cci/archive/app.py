@@ -116,7 +116,7 @@ def _routes(world: Site, book: Journal) -> list[Route]:
     routes += [Route(path, _tree(world), methods=_METHODS) for path in often]
     for prefix in ("/data", "/REST"):
         routes += [
-            Route(f"{prefix}/services/auth", _login(world), methods=["PUT", "POST"]),
+            Route(f"{prefix}/services/auth", _login(world), methods=_METHODS),
             *(_site_route(world, f"{prefix}/{path}", handlers) for path, handlers in DATA_ROUTES.items()),
             Route(f"{prefix}/archive/{{path:path}}", _tree(world), methods=_METHODS),
             Route(f"{prefix}/{{path:path}}", _tree(world), methods=_METHODS),
@@ -158,6 +158,8 @@ def _site_route(world: Site, path: str, handlers: dict[str, SiteHandler]) -> Rou
 
 def _login(world: Site) -> Endpoint:
     async def endpoint(request: Request) -> Response:
+        if request.method not in {"PUT", "POST"}:
+            raise NotAllowed(f"{request.method} is not allowed here")
         call = await _call(world, request, Login(user=GUEST))
         return await run_sync(site.form_login, world, call)
 

@@ -17,7 +17,7 @@ from cci.archive.store.accounts import User
 from cci.archive.store.blobs import Blob
 from cci.archive.store.store import Store
 from cci.archive.store.writing import Stamp
-from cci.archive.tables import MEDIA_TYPES, Row, encode_table, table_format
+from cci.archive.tables import MEDIA_TYPES, Row, encode_table, sorted_rows, table_format
 from cci.archive.values import timestamp
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
@@ -90,10 +90,24 @@ class Call:
 
 
 def table_response(
-    call: Call, headers: list[str], rows: Iterable[Row], *, extra: str = "", total: bool = True
+    call: Call,
+    headers: list[str],
+    rows: Iterable[Row],
+    *,
+    extra: str = "",
+    total: bool = True,
+    ordered: bool = False,
 ) -> Response:
-    """Answer with a table in the form that the client asks for. *rows* may be an iterator: it is streamed."""
-    form = table_format(call.get("format"), call.headers.get("accept", ""))
+    """Answer with a table in the form that the client asks for. *rows* may be an iterator: it is streamed.
+
+    With *ordered* the rows are in the order of ``sortBy`` already.
+    """
+    # what comes by POST is answered in some form to everybody
+    accept = call.headers.get("accept", "") if call.method in {"GET", "HEAD"} else ""
+    form = table_format(call.get("format"), accept)
+    places = [headers.index(name) for name in call.get("sortBy").split(",") if name in headers]
+    if places and not ordered:
+        rows = sorted_rows(rows, places, descending=call.get("sortOrder").upper() == "DESC")
     encoded = encode_table(form, headers, rows, extra=extra, total=total)
     return StreamingResponse(_coalesce(encoded), media_type=MEDIA_TYPES[form])
 
@@ -108,6 +122,14 @@ def _coalesce(chunks: Iterator[bytes], size: int = 1 << 16) -> Iterator[bytes]:
             pending = []
     if pending:
         yield b"".join(pending)
+
+
+def created_response(call: Call, name: str) -> Response:
+    """Answer with the address of a new member of the list that was asked, as text and as ``Location``."""
+    host = call.headers.get("host", "")
+    site = f"{'https' if call.secure else 'http'}://{host}" if host else ""
+    location = f"{site}/data/{call.path.removeprefix('archive/').strip('/')}/{name}"
+    return PlainTextResponse(location, headers={"Location": location})
 
 
 def text_response(text: str = "", status: int = 200) -> Response:

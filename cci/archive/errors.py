@@ -43,6 +43,12 @@ class NotAllowed(RequestError):
     status = 405
 
 
+class NotAcceptable(RequestError):
+    """There is no form of this that the client accepts."""
+
+    status = 406
+
+
 class Collision(RequestError):
     """Something else has this name already."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cci.archive.aliases import ListKind
-from cci.archive.errors import BadRequest, Broken
+from cci.archive.errors import Broken
 from cci.archive.typedefs import REGISTRY
 from cci.archive.types import DataType, Family, Kind, resolve_field
 
@@ -280,14 +280,14 @@ def choose_root(kind: ListKind, xsi_type: str, names: Iterable[str]) -> DataType
 
     Raises
     ------
-    BadRequest
-        The type asked for does not exist.
+    Broken
+        The type asked for does not exist, or is none of this list.
     """
     default = REGISTRY.get(kind.root)
     if xsi_type and "," not in xsi_type:
-        asked = REGISTRY.get(xsi_type)
-        if asked.family is not default.family:
-            raise BadRequest(f"{xsi_type} is no type of {kind.name}")
+        asked = REGISTRY.find(xsi_type)
+        if asked is None or asked.family is not default.family:
+            raise Broken(f"{xsi_type} is no type of {kind.name}")
         return asked
     best = default
     for name in names:

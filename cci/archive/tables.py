@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from cci.archive.errors import BadRequest
+from cci.archive.negotiation import negotiate
 
 Row = Sequence[Any]
 #: ``xlist`` is XNAT's word for a table to be put into a page.
@@ -22,24 +21,40 @@ MEDIA_TYPES = {
     "html": "text/html",
     "xlist": "text/html",
 }
+#: What a table is offered as; its other forms are for those who ask by ``format=``.
+_OFFERED = {"application/json": "json", "text/html": "html", "text/xml": "xml"}
+_EXCEL = frozenset({"excel", "vnd.ms-excel"})
 _CHUNK = 1000
 
 
 def table_format(name: str, accept: str = "") -> str:
     """Return the format of a table for a ``format=`` parameter, or else for an ``Accept`` header.
 
+    What tables have no form for is answered with HTML, as XNAT does.
+
     Raises
     ------
-    BadRequest
-        No such format.
+    NotAcceptable
+        The header takes none of what tables are offered as, whatever the parameter says.
     """
+    offered = _OFFERED[negotiate(accept, tuple(_OFFERED))]
     word = name.lower().rpartition("/")[2].partition(";")[0]
-    if not word:
-        media = {"text/csv": "csv", "text/xml": "xml", "application/xml": "xml", "text/html": "html"}
-        return media.get(re.split("[,;]", accept, maxsplit=1)[0].strip(), "json")
-    if word not in MEDIA_TYPES:
-        raise BadRequest(f"there is no {name} form of this list")
-    return word
+    if word in _EXCEL:
+        return "csv"
+    return (word if word in MEDIA_TYPES else "html") if word else offered
+
+
+def sorted_rows(rows: Iterable[Row], places: Sequence[int], *, descending: bool = False) -> list[Row]:
+    """Return a table's rows in the order of the columns at these places, numbers before texts.
+
+    Rows that are equal there keep their order, or are turned round with the others.
+    """
+    ordered = sorted(rows, key=lambda row: [_sort_key(row[place]) for place in places])
+    return ordered[::-1] if descending else ordered
+
+
+def _sort_key(value: Any) -> tuple[int, float, str]:
+    return (0, value, "") if isinstance(value, int | float) else (1, 0, _text(value))
 
 
 def encode_table(

@@ -23,7 +23,11 @@ _EXPERIMENTS = frozenset({"experiments", "assessors"})
 #: Words behind an item that can be read; any other word is the item's own.
 _WORDS: dict[str, AddressHandler] = {"status": words.get_status, "history": words.get_history}
 _LIST: dict[str, AddressHandler] = {"GET": lists.list_items, "POST": items.post_item}
-_RESOURCES: dict[str, AddressHandler] = {"GET": resources.list_resources}
+_RESOURCES: dict[str, AddressHandler] = {
+    "GET": resources.list_resources,
+    "PUT": resources.post_resource,
+    "POST": resources.post_resource,
+}
 _RESOURCE: dict[str, AddressHandler] = {
     "GET": resources.get_resource,
     "PUT": resources.put_resource,

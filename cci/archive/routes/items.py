@@ -7,15 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from cci.archive.access import check_accessibility, check_delete, check_edit
 from cci.archive.address import Address
-from cci.archive.call import Call, table_response, text_response
+from cci.archive.call import Call, created_response, table_response, text_response
 from cci.archive.changes import Changes, read_changes, type_named
 from cci.archive.creation import Creator, Outcome, Wanted
 from cci.archive.documents import items_json
 from cci.archive.errors import BadRequest, Collision, Missing, NeedContents
+from cci.archive.negotiation import ITEM_FORMS, negotiate
 from cci.archive.routes.modified import is_unchanged, last_modified, moment_of
 from cci.archive.store import writing
 from cci.archive.store.database import Connection
@@ -34,6 +35,7 @@ _PARTS = {"scans": Family.SCAN, "reconstructions": Family.RECONSTRUCTION}
 
 def get_item(call: Call, address: Address) -> Response:
     """Answer the document of an item, as XML unless JSON is asked for."""
+    negotiate(call.headers.get("accept", ""), ITEM_FORMS)
     with call.store.database.read() as connection:
         item = find(connection, call.user, address).existing
         if is_unchanged(moment_of(item.touched_at), call.headers.get("if-modified-since", "")):
@@ -159,13 +161,7 @@ def post_item(call: Call, address: Address) -> Response:
         if found.item is not None:
             raise Collision(f"{member.name} exists")
         outcome = _write(connection, call, member, found)
-    location = _site_url(call) + f"/data/{call.path.removeprefix('archive/').strip('/')}/{outcome.item.id}"
-    return PlainTextResponse(location, headers={"Location": location})
-
-
-def _site_url(call: Call) -> str:
-    host = call.headers.get("host", "")
-    return f"{'https' if call.secure else 'http'}://{host}" if host else ""
+    return created_response(call, outcome.item.id)
 
 
 def _with_type(call: Call, address: Address, above: Item | None) -> Call:

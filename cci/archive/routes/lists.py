@@ -18,6 +18,7 @@ from cci.archive.errors import BadRequest, Broken, Missing, NoRight
 from cci.archive.filters import query_filters
 from cci.archive.listing import Listing, plan
 from cci.archive.routes.projectlist import narrowed
+from cci.archive.routes.recent import list_recent
 from cci.archive.store.accounts import readable_projects
 from cci.archive.store.database import Connection
 from cci.archive.store.items import Item, find_project
@@ -35,6 +36,8 @@ def list_items(call: Call, address: Address) -> Response:
     kind = _kind(address)
     if "fields" in dict(call.parameters):
         return table_response(call, ["key", "xpath"], list(kind.aliases.items()))
+    if kind is aliases.SITE_EXPERIMENTS and call.get("recent"):
+        return list_recent(call)
     connection = call.store.database.connect()
     try:
         found = _found(connection, call, address)
@@ -135,7 +138,7 @@ def _answer(call: Call, kind: ListKind, listing: Listing, rows: Iterator[Row]) -
     first = list(islice(rows, 1))
     renamed = bool(first) or kind.name != "experiments"
     names = headers(listing) if renamed else unnamed_headers(listing)
-    return table_response(call, names, chain(first, rows), total=listing.limit is None)
+    return table_response(call, names, chain(first, rows), total=listing.limit is None, ordered=True)
 
 
 def _rows(connection: Connection, listing: Listing, scope: Scope) -> Iterator[Row]:

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from cci.archive.access import check_edit, check_read_inside
 from cci.archive.address import Address
-from cci.archive.call import Call, table_response, text_response
-from cci.archive.errors import BadRequest, Missing, NoRight
+from cci.archive.call import Call, created_response, table_response, text_response
+from cci.archive.errors import BadRequest, Missing, NoRight, Unprocessable
 from cci.archive.store.catalog import (
     FileRow,
     Labels,
@@ -29,6 +29,7 @@ from cci.archive.store.items import Item, experiments_of, parts_of
 from cci.archive.tree import find
 from cci.archive.typedefs import NAMESPACES, REGISTRY
 from cci.archive.types import Family
+from cci.archive.xmlread import parse_document
 
 _HEADERS = [
     *("xnat_abstractresource_id", "label", "element_name", "category", "cat_id", "cat_desc"),
@@ -41,6 +42,11 @@ _SELECTED = {
     "assessors": Family.EXPERIMENT,
 }
 _ALL = frozenset({"ALL", "*"})
+#: What parameters that describe a new resource are called, or begin with.
+_OWN = frozenset(
+    {"label", "format", "content", "description", "tags"}
+    | {"xnat:resourceCatalog", "xnat:resource", "xnat:abstractResource"}
+)
 _CATEGORIES = {Family.SCAN: "scans", Family.RECONSTRUCTION: "reconstructions"}
 
 
@@ -210,6 +216,30 @@ def put_resource(call: Call, address: Address) -> Response:
         place = (address.grouping, address.resource)
         create_resource(connection, item, place, labels(call), call.stamp())
     return text_response()
+
+
+def post_resource(call: Call, address: Address) -> Response:
+    """Create an empty resource; its label is in the parameters or in a document, or it has none."""
+    label, words = _described(call)
+    with call.store.database.write() as connection:
+        item = find(connection, call.user, address).existing
+        check_edit(connection, call.user, item)
+        place = (address.grouping, ensure_label(label) if label else "")
+        resource = create_resource(connection, item, place, words, call.stamp())
+    return created_response(call, str(resource.pk))
+
+
+def _described(call: Call) -> tuple[str, Labels]:
+    given: dict[str, str | None] = {}
+    if call.body.lstrip().startswith(b"<"):
+        parsed = parse_document(call.body)
+        if parsed.data_type.name != "xnat:resourceCatalog":
+            raise Unprocessable("Only ResourceCatalog documents can be PUT to this address.")
+        given = {**parsed.changes.fields, **parsed.changes.identity}
+    own = (pair for pair in call.parameters if pair[0].partition("/")[0] in _OWN)
+    given.update((name.rpartition("/")[2], value) for name, value in own)
+    words = {word: given.get(word) or "" for word in ("label", "format", "content", "description", "tags")}
+    return words.pop("label"), Labels(**words)
 
 
 def ensure_label(label: str) -> str:

@@ -117,7 +117,8 @@ def _page(call: Call, name: str, result: Result) -> Response:
     rows = _sorted(call, result)
     offset, limit = _number(call, "offset", 0), _number(call, "limit", len(rows))
     extra = f'"ID":{json.dumps(name)},"totalRecords":"{len(rows)}",'
-    return table_response(call, result.headers, rows[offset : offset + limit], extra=extra, total=False)
+    page = rows[offset : offset + limit]
+    return table_response(call, result.headers, page, extra=extra, total=False, ordered=True)
 
 
 def _number(call: Call, name: str, default: int) -> int:

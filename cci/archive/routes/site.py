@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from cci.archive import xsd
 from cci.archive.address import parse_address
 from cci.archive.auth import IDLE_S, MAX_SESSIONS, Authenticator
 from cci.archive.call import Call, table_response, text_response
-from cci.archive.errors import BadRequest, Collision, Missing, NoRight, Unauthorized
+from cci.archive.errors import BadRequest, Collision, Missing, NoRight
 from cci.archive.lockout import LOCKED_S, MAX_FAILURES
 from cci.archive.pages import front_page
 from cci.archive.results import ResultCache
@@ -69,6 +69,12 @@ def end_session(site: Site, call: Call) -> Response:
     return text_response()
 
 
+def log_out(site: Site, call: Call) -> Response:
+    """Log out as XNAT's own pages do, and lead to the front page."""
+    site.auth.end(call.login.session_id)
+    return RedirectResponse("/", 302)
+
+
 def who(_site: Site, call: Call) -> Response:
     """Answer who is logged in, as a sentence."""
     return text_response(f"User '{call.user.login}' is logged in")
@@ -105,7 +111,7 @@ def issue_token(site: Site, call: Call) -> Response:
     """Make an alias token, for oneself or, for an administrator, for another user."""
     login = call.names.get("login", call.user.login)
     if not call.user.pk:
-        raise Unauthorized
+        raise NoRight
     if login != call.user.login and not call.user.admin:
         raise NoRight
     return JSONResponse(_token_json(*site.auth.issue_token(login)))

@@ -47,6 +47,7 @@ DATA_ROUTES: dict[str, dict[str, SiteHandler]] = {
 }
 #: Addresses that begin at the root of the server.
 OTHER_ROUTES: dict[str, dict[str, SiteHandler]] = {
+    "/app/action/LogoutUser": {"GET": site.log_out},
     "/xapi/siteConfig/buildInfo": {"GET": site.build_info},
     "/xapi/siteConfig/uptime": {"GET": site.uptime},
     "/xapi/siteConfig": {"GET": site.site_settings},

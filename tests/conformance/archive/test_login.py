@@ -90,6 +90,20 @@ def test_form_login_refused(site: Site, nobody: Rest) -> None:
     assert 401 == nobody.send("PUT", "/data/services/auth", data=form).status_code
 
 
+def test_form_login_is_no_page(nobody: Rest) -> None:
+    """GET of the address that takes the form is not allowed."""
+    assert 405 == nobody.get("/data/services/auth").status_code
+
+
+def test_logout_of_pages(site: Site) -> None:
+    """XNAT's own address for logging out ends the session and leads to the front page."""
+    with Rest(site.url, site.auth) as client:
+        session_id = client.get("/data/JSESSION").text.strip()
+        assert 302 == client.get("/app/action/LogoutUser").status_code
+    answer = requests.get(f"{site.url}/data/projects", cookies={"JSESSIONID": session_id}, timeout=60)
+    assert 401 == answer.status_code
+
+
 def test_auth_names_the_user(site: Site, rest: Rest) -> None:
     """GET /data/auth names the user in the sentence that clients search for."""
     answer = rest.get("/data/auth")

@@ -73,12 +73,6 @@ def test_groups(client: Rest, place: str) -> None:
     assert ["Owners", "Members", "Collaborators"] == [row["displayname"] for row in rows]
 
 
-@pytest.mark.parametrize("form", ["xar", "yaml"])
-def test_form_of_a_list(client: Rest, place: str, form: str) -> None:
-    """A form that lists do not have is refused."""
-    assert 400 == client.get(f"{place}/scans", {"format": form}).status_code
-
-
 def test_no_hidden_fields(client: Rest, place: str) -> None:
     """A document has no comments with columns of a database."""
     assert "hidden_fields" not in client.get(place, {"format": "xml"}).text

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from cci.archive.auth import GUEST, IDLE_S, Authenticator
-from cci.archive.errors import Unauthorized
+from cci.archive.auth import GUEST, IDLE_S, Authenticator, Login
+from cci.archive.call import Call
+from cci.archive.errors import NoRight, Unauthorized
+from cci.archive.routes.site import Site, issue_token
 from cci.archive.setup import ensure_administrator
 from cci.archive.store.accounts import hash_password, password_matches, set_password
 from cci.archive.store.store import Store
@@ -174,6 +176,13 @@ def test_open_site(store: Store) -> None:
     """On an open site a client without credentials is the guest."""
     auth = Authenticator(store.database, open_site=True)
     assert GUEST == auth.identify("", "").user
+
+
+def test_guest_gets_no_token(store: Store) -> None:
+    """A guest of an open site may not have a token."""
+    world = Site(store=store, auth=Authenticator(store.database, open_site=True))
+    with pytest.raises(NoRight):
+        issue_token(world, Call(store=store, login=Login(user=GUEST), method="GET", path=""))
 
 
 def test_hashes() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from cci.archive import aliases
 from cci.archive.aliases import ListKind
-from cci.archive.errors import BadRequest, Broken
+from cci.archive.errors import Broken
 from cci.archive.filters import query_filters
 from cci.archive.listing import Compare, Group, plan
 
@@ -70,7 +70,7 @@ def test_columns_narrow_the_root(columns: str, expected: str) -> None:
 
 def test_root_of_another_family() -> None:
     """A list of subjects cannot be of sessions."""
-    with pytest.raises(BadRequest):
+    with pytest.raises(Broken):
         plan(aliases.SUBJECTS, {"xsiType": "xnat:mrSessionData"})
 
 

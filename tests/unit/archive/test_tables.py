@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cci.archive.errors import BadRequest
-from cci.archive.tables import encode_table, table_format
+from cci.archive.errors import NotAcceptable
+from cci.archive.tables import encode_table, sorted_rows, table_format
 
 HEADERS = ["ID", "note"]
 ROWS: list[tuple[Any, Any]] = [("1", None), (2, 'a "b", c'), ("3", "two\nlines"), ("4", "ü<&>")]
@@ -65,13 +65,18 @@ def test_many_rows() -> None:
 @pytest.mark.parametrize(
     ("name", "accept", "expected"),
     [
-        ("json", "text/csv", "json"),
+        ("json", "text/csv, */*", "json"),
         ("CSV", "", "csv"),
         ("xList", "", "xlist"),
         ("text/csv", "", "csv"),
         ("", "*/*", "json"),
-        ("", "text/csv;q=0.9,*/*", "csv"),
-        ("", "application/xml", "xml"),
+        ("", "text/csv;q=0.9,*/*", "json"),
+        ("", "text/xml", "xml"),
+        ("", "text/html;q=0.5,text/xml;q=0.6", "xml"),
+        ("", "text/html;q=bad,text/xml;q=0.6", "html"),
+        ("", "text/html;q=0,text/*", "xml"),
+        ("application/vnd.ms-excel", "", "csv"),
+        ("yaml", "", "html"),
         ("", "text/html,application/xhtml+xml,*/*;q=0.8", "html"),
     ],
 )
@@ -80,7 +85,22 @@ def test_format(name: str, accept: str, expected: str) -> None:
     assert expected == table_format(name, accept)
 
 
-def test_unknown_format() -> None:
-    """An unknown format is refused."""
-    with pytest.raises(BadRequest):
-        table_format("yaml")
+@pytest.mark.parametrize("accept", ["text/csv", "image/*", "*/*;q=0"])
+def test_no_form_that_is_accepted(accept: str) -> None:
+    """Who takes none of the forms that tables are offered in is refused, whatever is asked for."""
+    with pytest.raises(NotAcceptable):
+        table_format("csv", accept)
+
+
+@pytest.mark.parametrize(("descending", "expected"), [(False, "1 2 3 4 5"), (True, "5 4 3 2 1")])
+def test_sorted_rows(*, descending: bool, expected: str) -> None:
+    """Rows are sorted by columns in turn; numbers come before texts, and nothing is an empty text."""
+    rows: list[tuple[Any, str, str]] = [
+        ("b", "x", "5"),
+        (10, "x", "2"),
+        (None, "x", "3"),
+        (9, "x", "1"),
+        ("a", "x", "4"),
+    ]
+    ordered = sorted_rows(rows, [1, 0], descending=descending)
+    assert expected.split() == [row[2] for row in ordered]
