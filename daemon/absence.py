@@ -38,9 +38,8 @@ def note(workplace: Workplace, cluster: str, processor: str, error: Exception | 
     error
         What came of it, None if all went well.
     """
-    if isinstance(error, ClusterUnavailable):
-        _failed(workplace, cluster, "", error)
-    elif isinstance(error, SubmissionRefused):
+    if isinstance(error, (ClusterUnavailable, SubmissionRefused)):
+        # a cluster that takes no job may answer all questions: those do not bring it back
         _failed(workplace, cluster, processor, error)
     elif error is None and _is_away(workplace, cluster, processor):
         workplace.ledger.set_back(cluster, processor)

@@ -18,10 +18,10 @@ class Alerts:
         self._told: set[Hashable] = set()
         self._lock = threading.Lock()
 
-    def tell(self, key: Hashable, event: str, **facts: Any) -> bool:
-        """Tell of a trouble unless that has been done; return whether it was told now."""
+    def tell(self, key: Hashable, event: str, *, unless: Hashable = None, **facts: Any) -> bool:
+        """Tell of a trouble unless that has been done, or *unless* has; return whether it was told now."""
         with self._lock:
-            if key in self._told:
+            if key in self._told or unless in self._told:
                 return False
             self._told.add(key)
         log.error(event, **facts)

@@ -239,8 +239,12 @@ def _log(work: Work, what: str, error: Exception, reason: str) -> None:
     What all attempts meet alike is told the operator once: a cluster that is away, a full disk.
     """
     if isinstance(error, ClusterUnavailable):
-        facts = {"action": "submit", "cluster": work.attempt.cluster, "error": reason}
-        work.workplace.alerts.tell(("cluster", work.attempt.cluster), "cluster does not answer", **facts)
+        # it may answer questions all the same: only a job that it takes proves that this is over
+        name = work.attempt.cluster
+        facts = {"action": "submit", "cluster": name, "error": reason}
+        work.workplace.alerts.tell(
+            ("cluster", name), "cluster does not answer", unless=("asked", name), **facts
+        )
     elif is_full(error):
         facts = {"action": "stage", "error": reason}
         work.workplace.alerts.tell("disk", "no room in the work directory: nothing is submitted", **facts)

@@ -82,15 +82,15 @@ def _ask(workplace: Workplace, name: str, group: Sequence[Attempt]) -> dict[int,
             states = workplace.clusters[name].states(list(jobs.values()))
     except ClusterError as error:
         facts |= {"error": error.message, "jobs": len(group)}
-        workplace.alerts.tell(("cluster", name), "cluster does not answer", **facts)
+        workplace.alerts.tell(("asked", name), "cluster does not answer", unless=("cluster", name), **facts)
         return {}
     except LedgerUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 (told with its traceback, once)
         facts |= {"error": f"{type(error).__name__}: {error}", "jobs": len(group), "exc_info": error}
-        workplace.alerts.tell(("cluster", name), "cluster cannot be asked", **facts)
+        workplace.alerts.tell(("asked", name), "cluster cannot be asked", **facts)
         return {}
-    workplace.alerts.over(("cluster", name), "cluster answers again", **facts)
+    workplace.alerts.over(("asked", name), "cluster answers again", **facts)
     return {id_: states[job] for id_, job in jobs.items() if job in states}
 
 

@@ -179,6 +179,18 @@ def test_a_refusal_concerns_one_processor(tmp_path: Path) -> None:
         assert "waits for cluster local: no such queue" == why_waiting(workplace, dti)
 
 
+def test_a_cluster_that_only_answers_questions(tmp_path: Path) -> None:
+    """A cluster that leaves submissions without an answer gets no new ones because it tells states."""
+    with place(tmp_path) as workplace:
+        dti = waiting(workplace, 1)
+        fail(workplace, ClusterUnavailable("sbatch did not end in time"), "dti_qa")
+        with absence.noted(workplace, "local"):
+            pass
+        during = opened(workplace, ready(dti))
+        absence.note(workplace, "local", "dti_qa")
+        assert ([], ["T1"]) == (during, opened(workplace, ready(dti)))
+
+
 def test_an_absence_ends_by_itself(tmp_path: Path) -> None:
     """After its time a cluster is tried with new attempts again, however often it failed."""
     with place(tmp_path, timing={"retry_s": 3600}) as workplace:

@@ -22,6 +22,7 @@ from cci.daemon.order import to_json
 from cci.daemon.refusals import reconsider, refusing
 from cci.daemon.retrying import Again, Request, as_inputs
 from cci.daemon.submission import NO_ROOM
+from cci.daemon.watching import watch
 from cci.daemon.workplace import Workplace
 from cci.settings import Limits, LocalClusterSettings
 from cci.status import Status
@@ -209,6 +210,40 @@ def test_a_silent_cluster_is_told_once(place: Workplace) -> None:
 
     assert (["cluster does not answer"], ["cluster answers again"]) == (during, after)
     assert {Stage.SUBMITTED} == {now(place, attempt).state for attempt in attempts}
+
+
+def watched(workplace: Workplace) -> list[str]:
+    """Ask the cluster for its jobs; return what the operator is told."""
+    workplace.polling.asked.clear()
+    with capture_logs() as logged:
+        watch(workplace)
+    return [str(one["event"]) for one in logged if one["log_level"] in {"error", "warning"}]
+
+
+def test_a_cluster_that_only_answers_questions(place: Workplace) -> None:
+    """One that takes no jobs and tells states is told once, until it takes a job."""
+    running, waiting = announced(place), announced(place, 2)
+    cluster_of(place).refuses = ""
+    begin(place, running)
+    cluster_of(place).silent_after_submit = True
+    during = [told(place, waiting), watched(place), told(place, waiting), watched(place)]
+    cluster_of(place).silent_after_submit = False
+
+    assert [["cluster does not answer"], [], [], []] == during
+    assert ["cluster answers again"] == told(place, waiting)
+
+
+@pytest.mark.parametrize("submission_first", [True, False])
+def test_one_line_for_one_outage(place: Workplace, *, submission_first: bool) -> None:
+    """An outage is told once, whether a submission or a question meets it first."""
+    running, waiting = announced(place), announced(place, 2)
+    cluster_of(place).refuses = ""
+    begin(place, running)
+    cluster_of(place).away = True
+    turns = [submission_first, not submission_first] * 2
+    during = [told(place, waiting) if submits else watched(place) for submits in turns]
+
+    assert [["cluster does not answer"], [], [], []] == during
 
 
 def test_a_full_disk_is_told_once(place: Workplace) -> None:
