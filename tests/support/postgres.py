@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from sqlalchemy.engine import make_url
 
 #: The server refuses to run as root; Debian's package makes this user.
 UNPRIVILEGED = "postgres"
@@ -87,6 +88,13 @@ def running_postgres() -> Iterator[Postgres]:
             _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
     finally:
         shutil.rmtree(folder)
+
+
+def execute(url: str, statement: str) -> None:
+    """Do something to a database behind the archive's back."""
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(statement.encode())
 
 
 def _roomy_memory() -> Path | None:

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pyxnat
 from support.fill import Fill, zip_bytes
-from support.site import Site
 
 CONTENT = b"some content\n"
-
-
-@pytest.fixture
-def interface(site: Site) -> Iterator[Any]:
-    """A connection, logged out at the end."""
-    with pyxnat.Interface(server=site.url, user=site.user, password=site.password) as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pyxnat
 from support.fill import Fill
-from support.site import Site, new_project_id
+from support.site import new_project_id
 
 MR = "xnat:mrSessionData"
 SUBJECT = "xnat:subjectData"
@@ -32,13 +32,6 @@ STEP = {
     "library": "libc",
     "library_version": "2",
 }
-
-
-@pytest.fixture
-def interface(site: Site) -> Iterator[Any]:
-    """A connection, logged out at the end."""
-    with pyxnat.Interface(server=site.url, user=site.user, password=site.password) as connection:
-        yield connection
 
 
 @pytest.fixture
