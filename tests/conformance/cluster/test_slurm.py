@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from support.jobs import exit_record, make_job, state_of, wait_for_file, wait_for_state, wait_until
 from support.slurm import Slurm
 from support.slurm import slurm as running_slurm
@@ -214,3 +215,17 @@ def test_id_of_another(cluster: SlurmCluster, tmp_path: Path) -> None:
     assert None is cluster.accounting(earlier)
     assert JobState.RUNNING is state_of(cluster, ref)
     assert json.loads((job.directory / "claim").read_text(encoding="utf-8"))["job_id"] == ref.id
+
+
+def test_lines_of_others(slurm: Slurm, cluster: SlurmCluster, tmp_path: Path) -> None:
+    """A job that is not cci's may have a name that breaks the listing: such lines are counted, and no more."""
+    job = a_job(tmp_path, "touch started; sleep 600")
+    ref = cluster.submit(job)
+    wait_for_file(job.directory / "started")
+    odd = f"odd\nname\v{ref.id}|CANCELLED|None||cci-other"
+    slurm.run("sbatch", "--hold", f"--job-name={odd}", "--wrap=true")
+    with capture_logs() as lines:
+        states = [cluster.states([ref, JobRef("4000000")])[ref].state for _ in range(3)]
+
+    assert [JobState.RUNNING] * 3 == states
+    assert [("unreadable lines", True)] == [(line["event"], line["count"] > 0) for line in lines]
