@@ -218,7 +218,7 @@ def test_id_of_another(cluster: SlurmCluster, tmp_path: Path) -> None:
 
 
 def test_lines_of_others(slurm: Slurm, cluster: SlurmCluster, tmp_path: Path) -> None:
-    """A job that is not cci's may have a name that breaks the listing: such lines are counted, and no more."""
+    """A job that is not cci's may have a name that breaks the listing: its lines are counted, and no more."""
     job = a_job(tmp_path, "touch started; sleep 600")
     ref = cluster.submit(job)
     wait_for_file(job.directory / "started")
