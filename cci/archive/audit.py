@@ -1,7 +1,7 @@
 """The log of writes: who wrote what, when, and how it ended. No HTTP, no database.
 
-One JSON object in a line of ``write.log``. A full log gets the time in its name and a new one begins; none is
-ever deleted.
+One JSON object for each item, in a line of ``write.log``. A full log gets the time in its name and a new one
+begins; none is ever deleted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -30,21 +30,43 @@ _ITEM = re.compile(rb'"item": "([^"/]*)')
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Entry = dict[str, Any]
-_noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
 
 
-def begin() -> list[str]:
-    """Begin a request, and return where the item that it writes will be noted."""
-    names: list[str] = []
-    _noted.set(names)
-    return names
+@dataclass
+class Noted:
+    """What a request is about: the first item that it named, and those that it is known to have written."""
+
+    first: str = ""
+    written: list[str] = field(default_factory=list)
+
+    @property
+    def items(self) -> list[str]:
+        """What the log has a line for."""
+        return self.written or [self.first]
+
+
+_noted: ContextVar[Noted | None] = ContextVar("noted", default=None)
+
+
+def begin() -> Noted:
+    """Begin a request, and return where the items that it writes will be noted."""
+    noted = Noted()
+    _noted.set(noted)
+    return noted
 
 
 def note(name: str) -> None:
     """Note what this request is about: an accession id, a scan with its session's. The first note counts."""
-    names = _noted.get()
-    if names is not None and not names:
-        names.append(name)
+    noted = _noted.get()
+    if noted is not None and not noted.first:
+        noted.first = name
+
+
+def wrote(name: str) -> None:
+    """Note that this request writes an item; it may write several."""
+    noted = _noted.get()
+    if noted is not None and name not in noted.written:
+        noted.written.append(name)
 
 
 def is_write(method: str, path: str) -> bool:

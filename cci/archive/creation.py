@@ -88,7 +88,12 @@ class Creator:
     def put(self, found: Found, wanted: Wanted) -> Outcome:
         """Create or update what the address names."""
         outcome = self._put(found, wanted)
-        audit.note(name_in_log(outcome.item, found.session))
+        name = name_in_log(outcome.item, found.session)
+        # scans and reconstructions are part of the session that a document is of
+        if wanted.address.level in _PARTS:
+            audit.note(name)
+        else:
+            audit.wrote(name)
         return outcome
 
     def _put(self, found: Found, wanted: Wanted) -> Outcome:

@@ -57,7 +57,8 @@ class Journaled:
         def answered(status: int) -> None:
             seen["status"] = status
             if audit.is_write(scope["method"], scope["path"]):
-                self._journal.write(_entry(scope, seen, noted))
+                for item in noted.items:
+                    self._journal.write(_entry(scope, seen, item))
 
         try:
             await self._app(scope, _counting(receive, seen), _decorating(send, scope, answered))
@@ -96,13 +97,13 @@ def _cookies(scope: Scope) -> list[tuple[bytes, bytes]]:
     return [(b"set-cookie", cookie.encode()) for cookie in cookies]
 
 
-def _entry(scope: Scope, seen: dict[str, int], noted: list[str]) -> dict[str, Any]:
+def _entry(scope: Scope, seen: dict[str, int], item: str) -> dict[str, Any]:
     query = scope.get("query_string", b"").decode("latin-1")
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "user": scope.get(USER, ""),
         "method": scope["method"],
         "path": audit.spelt(scope["path"], query),
-        "item": "".join(noted),
+        "item": item,
         **seen,
     }

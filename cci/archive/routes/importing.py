@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from cci.archive import audit
 from cci.archive.access import check_edit
 from cci.archive.address import Address, parse_address
 from cci.archive.archives import unpack
@@ -157,7 +158,8 @@ class _Keeper:
         address = subject.member("experiments", self._name("session", goal.session, study.session))
         self._check(address)
         ensure_item(self._connection, self._creator, subject, "xnat:subjectData")
-        ensure_item(self._connection, self._creator, address, study.data_type.name, study.fields)
+        kind = study.data_type.name
+        audit.wrote(ensure_item(self._connection, self._creator, address, kind, study.fields).id)
         for scan in study.scans:
             self._store_scan(address.member("scans", scan.id), scan)
         below = f"subjects/{address.subject}/experiments/{address.experiment}"

@@ -19,6 +19,7 @@ from cci.archive.errors import BadRequest, Collision, Missing, NoRight
 from cci.archive.lockout import LOCKED_S, MAX_FAILURES
 from cci.archive.pages import front_page
 from cci.archive.results import ResultCache
+from cci.archive.routes.resources import find_resources
 from cci.archive.store import accounts, searches
 from cci.archive.store.database import Connection
 from cci.archive.store.store import Store
@@ -91,7 +92,9 @@ def form_login(site: Site, call: Call) -> Response:
 
 
 def count_sessions(site: Site, call: Call) -> Response:
-    """Answer how many open sessions a user has."""
+    """Answer how many open sessions a user has, to everybody but guests."""
+    if not call.user.pk:
+        raise NoRight
     login = call.names["login"]
     return JSONResponse({login: site.auth.open_sessions(login)})
 
@@ -165,7 +168,9 @@ def list_users(_site: Site, call: Call) -> Response:
 
 
 def user_names(_site: Site, call: Call) -> Response:
-    """Answer the login names of the site."""
+    """Answer the login names of the site, to everybody but guests."""
+    if not call.user.pk:
+        raise NoRight
     with call.store.database.read() as connection:
         return JSONResponse([user.login for user in accounts.users(connection)])
 
@@ -376,3 +381,5 @@ def _check_exists(call: Call, path: str) -> None:
     with call.store.database.read() as connection:
         if find(connection, call.user, replace(address, collection="", resource="", file="")).item is None:
             raise Missing(f"Not Found: there is no {below[:200]}")
+        if address.resource:
+            find_resources(connection, call, address)

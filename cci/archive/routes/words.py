@@ -108,6 +108,8 @@ def _given(path: str) -> dict[str, str]:
 
 def _action(entry: Entry) -> str:
     path = str(entry["path"]).partition("?")[0]
+    if path.endswith("/services/import"):
+        return "Transferred"
     if "/files" in path:
         return "Removed File" if entry["method"] == "DELETE" else "Uploaded File"
     if entry["status"] == 201:

@@ -130,6 +130,17 @@ def test_series_of_one_number(client: Rest, place: str) -> None:
     assert ["1", "1-MR1"] == [row["ID"] for row in client.rows(f"{uri}/scans")]
 
 
+def test_history(embedded: RunningArchive, client: Rest, place: str) -> None:
+    """Each session of an import has it in its history, and in the log; so has a subject that is new."""
+    body = packed(dicom(study="a", PatientID="a"), dicom(study="b", PatientID="b"))
+    uris = send(client, body, project=place).text.split()
+    subject = client.item(uris[0].partition("/experiments/")[0])["ID"]
+    sessions = [client.item(uri)["ID"] for uri in uris]
+    assert [subject, *sessions] == [entry["item"] for entry in embedded.write_log()[-3:]]
+    events = [client.get(f"{uri}/history").json()["events"] for uri in uris]
+    assert [["Transferred"], ["Transferred"]] == [[each["event_action"] for each in one] for one in events]
+
+
 def test_pet(client: Rest, place: str) -> None:
     """The types of session and scans follow the modalities."""
     body = packed(dicom(Modality="CT"), dicom(series=2, Modality="PT"), dicom(series=3, Modality="SR"))

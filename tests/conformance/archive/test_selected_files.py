@@ -154,6 +154,37 @@ def test_selection_by_an_odd_type(rest: Rest, session: str, fill: Fill, kind: st
     assert ["odd.nii"] == [row["Name"] for row in rows]
 
 
+def test_catalog_of_images(rest: Rest, session: str, fill: Fill) -> None:
+    """The catalog of DICOM files has an element of its own, which clients look for."""
+    fill.files(f"{session}/scans/1", "DICOM", {"1.dcm": b"1"}, format="DICOM", content="RAW")
+    text = rest.get(f"{session}/scans/1/resources/DICOM").text
+    assert text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<cat:DCMCatalog ')
+
+
+def test_words_on_a_file(rest: Rest, session: str) -> None:
+    """What a client says of a file stands in the list of files."""
+    words = {"format": "NIFTI", "content": "MASK", "tags": "a,b"}
+    rest.put(f"{session}/resources/R/files/m.nii", {"inbody": "true", **words}, b"1").raise_for_status()
+    (row,) = rest.rows(f"{session}/resources/R/files")
+    assert tuple(words.values()) == (row["file_format"], row["file_content"], row["file_tags"])
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("resource=/archive{session}&options=append,delete,checksum,populateStats", 200),
+        ("resource=/data{session}&resource=/archive{session}/scans/1/resources/NIFTI&append=true", 200),
+        ("resource=/archive{session}/scans/1/resources/NO", 404),
+        ("resource=/archive{session}/scans/99", 404),
+        ("options=append", 400),
+    ],
+)
+def test_refresh_by_an_address(rest: Rest, session: str, query: str, status: int) -> None:
+    """Catalogs are refreshed by the address of an item or of a resource, in both spellings."""
+    asked = query.format(session=session.removeprefix("/data"))
+    assert status == rest.send("POST", f"/data/services/refresh/catalog?{asked}").status_code
+
+
 def test_columns_are_told(rest: Rest, session: str) -> None:
     """A list of files in JSON names its columns before its rows, and tells no number of rows."""
     table = rest.get(f"{session}/scans/1/files", {"format": "json"}).json()["ResultSet"]

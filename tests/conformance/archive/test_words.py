@@ -111,6 +111,19 @@ def test_log_names_the_item(embedded: RunningArchive, rest: Rest, session: str) 
     assert row["ID"] == embedded.write_log()[-1]["item"]
 
 
+def test_log_names_all_items(embedded: RunningArchive, rest: Rest, session: str) -> None:
+    """A document with a task in it is a write of both, in the log and in their histories."""
+    document = (
+        '<xnat:MRSession xmlns:xnat="http://nrg.wustl.edu/xnat" '
+        'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><xnat:assessors>'
+        '<xnat:assessor xsi:type="proc:genProcData" label="TASK2"/></xnat:assessors></xnat:MRSession>'
+    )
+    rest.put(session, data=document).raise_for_status()
+    items = [rest.item(uri)["ID"] for uri in (session, f"{session}/assessors/TASK2")]
+    assert items == [entry["item"] for entry in embedded.write_log()[-2:]]
+    assert ["Modified"] == actions(rest, f"{session}/assessors/TASK2")
+
+
 def test_log_command(embedded: RunningArchive, rest: Rest, session: str) -> None:
     """``archive log`` tells the writes of one item, one in a line."""
     (row,) = rest.rows(f"{session.partition('/subjects/')[0]}/experiments")

@@ -63,10 +63,19 @@ def test_no_secrets(path: str, query: str, expected: str) -> None:
 
 def test_first_note_counts() -> None:
     """A request is of the item that it found or made first."""
-    names = audit.begin()
+    noted = audit.begin()
     audit.note("E1")
     audit.note("S1")
-    assert ["E1"] == names
+    assert ["E1"] == noted.items
+
+
+def test_all_that_is_written_counts() -> None:
+    """A request that is known to write several items is of each of them once, and not of what it found."""
+    noted = audit.begin()
+    audit.note("S1")
+    for name in ("E1", "E2", "E1"):
+        audit.wrote(name)
+    assert ["E1", "E2"] == noted.items
 
 
 def test_full_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cci.archive.auth import GUEST, IDLE_S, Authenticator, Login
 from cci.archive.call import Call
 from cci.archive.errors import NoRight, Unauthorized
-from cci.archive.routes.site import Site, issue_token
+from cci.archive.routes.site import Site, SiteHandler, count_sessions, issue_token, list_users, user_names
 from cci.archive.setup import ensure_administrator
 from cci.archive.store.accounts import hash_password, password_matches, set_password
 from cci.archive.store.store import Store
@@ -178,11 +178,22 @@ def test_open_site(store: Store) -> None:
     assert GUEST == auth.identify("", "").user
 
 
+def ask_as_guest(store: Store, handler: SiteHandler, **names: str) -> None:
+    world = Site(store=store, auth=Authenticator(store.database, open_site=True))
+    handler(world, Call(store=store, login=Login(user=GUEST), method="GET", path="", names=names))
+
+
 def test_guest_gets_no_token(store: Store) -> None:
     """A guest of an open site may not have a token."""
-    world = Site(store=store, auth=Authenticator(store.database, open_site=True))
     with pytest.raises(NoRight):
-        issue_token(world, Call(store=store, login=Login(user=GUEST), method="GET", path=""))
+        ask_as_guest(store, issue_token)
+
+
+@pytest.mark.parametrize("handler", [list_users, user_names, count_sessions])
+def test_guest_learns_no_names(store: Store, handler: SiteHandler) -> None:
+    """A guest of an open site learns neither who has an account there nor who is logged in."""
+    with pytest.raises(NoRight):
+        ask_as_guest(store, handler, login="admin")
 
 
 def test_hashes() -> None:
