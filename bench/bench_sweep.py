@@ -22,8 +22,9 @@ from urllib.parse import urlencode
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support.archive import running_archive
-from support.lab import Lab, wait_until
+from support.lab import Lab
 from support.multitude import multiply
+from support.waiting import wait_until
 
 from cci import settings
 from cci.daemon import logs

@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, UndefinedError
-
 from cci.cluster.base import JobSpec
 from cci.cluster.native import makes_many
 from cci.cluster.options import SiteOptions
@@ -44,6 +42,9 @@ def render_template(
         The template cannot be read, names what there is not, does not start the runner, or does not name
         the job.
     """
+    # late: most sites have no template
+    from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, UndefinedError
+
     job = replace(job, shell=interpreter(text.partition("\n")[0]))
     # what it makes is shell, and each text is quoted as such
     environment = Environment(  # noqa: S701

@@ -23,7 +23,8 @@ from support.batch_systems import (
     said,
     use,
 )
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
+from support.waiting import wait_until
 
 from cci.cluster import JobState
 from cci.daemon.staging import job_ref

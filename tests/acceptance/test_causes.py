@@ -6,7 +6,8 @@ import json
 import sys
 
 import pytest
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
+from support.waiting import wait_until
 
 from cci.cluster.base import JobRef
 from cci.cluster.local import LocalCluster

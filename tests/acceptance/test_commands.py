@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
+from support.waiting import wait_until
 
 
 def test_first_contact(lab: Lab) -> None:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from support.lab import CCI, Lab, MakeLab, wait_until
+from support.lab import CCI, Lab, MakeLab
+from support.waiting import wait_until
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.archive import RunningArchive
-from support.lab import Lab, Row, wait_until
+from support.lab import Lab, Row
+from support.waiting import wait_until
 
 from cci.daemon.scheduler import EXIT_HUNG
 

@@ -7,7 +7,8 @@ import signal
 import sys
 from typing import Any
 
-from support.lab import Lab, wait_until
+from support.lab import Lab
+from support.waiting import wait_until
 
 #: What trial jobs prove, in the order in which it is told.
 PROOFS = ("submit", "status", "work directory", "exit code", "hold", "re-attach", "kill")

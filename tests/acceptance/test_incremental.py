@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
+from support.waiting import wait_until
 
 from cci import settings
 from cci.daemon.sweep import SweepOptions, SweepReport, sweep

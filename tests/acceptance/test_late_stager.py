@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.lab import Lab, wait_until
+from support.lab import Lab
+from support.waiting import wait_until
 
 from cci import settings as configuration
 from cci.daemon import staging, steps

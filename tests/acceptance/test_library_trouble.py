@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from support.batch_systems import said
 from support.grid_engine import grid_engine
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
 from support.stand_in_drmaa import StandIn, library
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 FAR, NEAR = "E1/1 far", "E2/1 near"

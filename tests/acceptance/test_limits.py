@@ -13,7 +13,8 @@ from threading import Event, Thread
 
 import pytest
 from support.batch_systems import BATCH_SYSTEMS, BatchSystem, use
-from support.lab import Lab, MakeLab, Row, wait_until
+from support.lab import Lab, MakeLab, Row
+from support.waiting import wait_until
 
 from cci.daemon.caps import in_use
 from cci.daemon.staging import job_ref

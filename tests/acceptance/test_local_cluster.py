@@ -12,7 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.jobs import exit_record, make_job, wait_for_file, wait_for_state, wait_until
+from support.jobs import exit_record, make_job, wait_for_file, wait_for_state
+from support.waiting import wait_until
 
 from cci.cluster import JobState
 from cci.cluster.local import LocalCluster

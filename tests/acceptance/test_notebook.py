@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
 from support.trivial_processors import AfterProcessor, CopyProcessor
+from support.waiting import wait_until
 
 import cci
 from cci import ExperimentLoop, ScanLoop, cluster, xnat

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from support.archive import RunningArchive, running_archive
-from support.lab import Lab, MakeLab, Row, wait_until
+from support.lab import Lab, MakeLab, Row
+from support.waiting import wait_until
 
 #: What a step asks of the archive, as a regular expression with the session's accession id.
 STEPS = {

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
+from support.waiting import wait_until
 
 from cci.daemon.jobdir import JobDirectory, read_claim
 

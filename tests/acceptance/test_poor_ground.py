@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from support.batch_systems import said
-from support.lab import Lab, wait_until
+from support.lab import Lab
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from support.batch_systems import BATCH_SYSTEMS, BatchSystem, kill_all, use
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
+from support.waiting import wait_until
 
 from cci.daemon.staging import job_ref
 from cci.daemon.workplace import configured_cluster

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from support.archive import RunningArchive
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
+from support.waiting import wait_until
 
 SIZES = (1, 20, 200)
 

@@ -6,7 +6,8 @@ import signal
 import socket
 from datetime import UTC, datetime
 
-from support.lab import Lab, wait_until
+from support.lab import Lab
+from support.waiting import wait_until
 
 from cci.cluster.local_spool import Spool
 

@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from support.lab import Lab, wait_until
+from support.lab import Lab
+from support.waiting import wait_until
 
 
 def reasons(lab: Lab) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 from support.archive import RunningArchive
-from support.lab import Lab, MakeLab, wait_until
+from support.lab import Lab, MakeLab
+from support.waiting import wait_until
 
 from cci import settings as configuration
 from cci.daemon import steps

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.lab import Lab, wait_until
+from support.lab import Lab
+from support.waiting import wait_until
 
 from cci.cluster.base import JobRef
 from cci.cluster.local import LocalCluster

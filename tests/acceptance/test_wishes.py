@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.lab import Lab, Row, wait_until
+from support.lab import Lab, Row
+from support.waiting import wait_until
 
 
 def change_input(lab: Lab) -> None:

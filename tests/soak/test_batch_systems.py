@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from support.batch_systems import BATCH_SYSTEMS, BatchSystem, kill_all, ran_once, use
-from support.lab import Lab, wait_until
+from support.lab import Lab
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 #: Longer than all of it takes.

@@ -23,8 +23,9 @@ from cci.daemon.staging import job_ref
 from cci.daemon.workplace import configured_cluster
 from cci.settings import load
 from support.grid_engine import GridEngine, grid_engine, grid_engine_alone
-from support.lab import Lab, Row, wait_until
+from support.lab import Lab, Row
 from support.slurm import Slurm, slurm
+from support.waiting import wait_until
 
 HERE = Path(__file__).parent
 

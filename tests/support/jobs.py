@@ -8,7 +8,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,9 +20,7 @@ from cci.cluster.local import LocalCluster
 from cci.cluster.local_spool import Spool
 from cci.cluster.scripts import render_script
 from cci.spiders import run
-
-#: Longer than anything here takes, however busy the machine is.
-PATIENCE_S = 300.0
+from support.waiting import wait_until
 
 
 def make_job(
@@ -66,20 +63,6 @@ def make_job(
 def exit_record(directory: Path) -> dict[str, Any]:
     """Read the exit record of a job directory."""
     return dict(json.loads((directory / "exit.json").read_text(encoding="utf-8")))
-
-
-def wait_until(condition: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S) -> None:
-    """Wait until something is so.
-
-    Raises
-    ------
-    AssertionError
-        It does not become so.
-    """
-    give_up = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < give_up, f"in vain: {what}"
-        time.sleep(0.02)
 
 
 def state_of(cluster: Cluster, job: JobRef) -> JobState:

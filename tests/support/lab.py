@@ -10,8 +10,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,29 +24,14 @@ from cci.daemon.ledger import Attempt, Ledger, open_ledger
 from support.archive import RunningArchive
 from support.fill import Fill
 from support.rest import Rest
+from support.waiting import PATIENCE_S
 
 PROCESSORS = Path(__file__).with_name("trivial_processors.py")
 CCI = Path(sys.executable).with_name("cci")
 _HIDDEN = frozenset({"CCI_SETTINGS", "NETRC", "CREDENTIALS_DIRECTORY"})
-#: Longer than any command here takes, however busy the machine is.
-PATIENCE_S = 300.0
 
 Row = dict[str, Any]
 Completed = subprocess.CompletedProcess[str]
-
-
-def wait_until(condition: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S) -> None:
-    """Wait until something is so.
-
-    Raises
-    ------
-    AssertionError
-        It does not become so.
-    """
-    give_up = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < give_up, f"in vain: {what}"
-        time.sleep(0.05)
 
 
 class Lab:

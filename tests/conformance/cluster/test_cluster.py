@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.jobs import BackEnd, exit_record, state_of, wait_for_file, wait_for_state, wait_until
+from support.jobs import BackEnd, exit_record, state_of, wait_for_file, wait_for_state
+from support.waiting import wait_until
 
 from cci.cluster import JobRef, JobState
 from cci.errors import SubmissionRefused

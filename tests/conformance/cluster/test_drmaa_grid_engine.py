@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from support.grid_engine import GridEngine, grid_engine, grid_engine_alone
-from support.jobs import exit_record, make_job, state_of, wait_for_file, wait_for_state, wait_until
+from support.jobs import exit_record, make_job, state_of, wait_for_file, wait_for_state
+from support.waiting import wait_until
 
 from cci.cluster import JobRef, JobSpec, JobState, open_cluster, render_script
 from cci.cluster.base import Accounting

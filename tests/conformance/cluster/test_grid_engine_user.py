@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from support.grid_engine import GridEngine, grid_engine
-from support.jobs import exit_record, make_job, run_as, wait_for_file, wait_until, waiting
+from support.jobs import exit_record, make_job, run_as, wait_for_file, waiting
+from support.waiting import wait_until
 
 from cci.cluster import JobRef, JobSpec, open_cluster, render_script
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.jobs import BackEnd, wait_until
+from support.jobs import BackEnd
+from support.waiting import wait_until
 
 from cci import cluster
 

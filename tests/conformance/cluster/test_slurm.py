@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from support.jobs import exit_record, make_job, state_of, wait_for_file, wait_for_state, wait_until
+from support.jobs import exit_record, make_job, state_of, wait_for_file, wait_for_state
 from support.slurm import Slurm
 from support.slurm import slurm as running_slurm
+from support.waiting import wait_until
 
 from cci.cluster import JobRef, JobSpec, JobState
 from cci.cluster.slurm import SlurmCluster, from_settings

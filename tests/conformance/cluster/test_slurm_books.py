@@ -6,8 +6,9 @@ import pwd
 from pathlib import Path
 
 import pytest
-from support.jobs import make_job, run_as, wait_for_file, wait_until
+from support.jobs import make_job, run_as, wait_for_file
 from support.slurm import Slurm, slurm_with_slurmdbd
+from support.waiting import wait_until
 
 from cci.cluster import Accounting, JobRef
 from cci.cluster.slurm import SlurmCluster, from_settings

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.jobs import exit_record, make_job, wait_for_file, wait_until
+from support.jobs import exit_record, make_job, wait_for_file
 from support.slurm import Slurm, slurm_with_cgroups
 from support.slurm import slurm as running_slurm
+from support.waiting import wait_until
 
 from cci.cluster import JobRef, JobSpec, render_script
 from cci.cluster.slurm import SlurmCluster, from_settings

@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 from support.drmaa_bench import Bench, states
-from support.jobs import wait_until
+from support.waiting import wait_until
 
 from cci.cluster import JobRef, JobState
 from cci.errors import ClusterError, ClusterUnavailable

@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 from support import stand_in_drmaa
 from support.drmaa_bench import PATIENCE_S, Bench, states
-from support.jobs import wait_until
+from support.waiting import wait_until
 
 from cci.cluster import JobRef, JobState
 from cci.cluster.drmaa_library import Contact, Library

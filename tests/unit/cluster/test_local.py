@@ -11,14 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.jobs import (
-    Jobs,
-    log_of,
-    pid_of,
-    state_of,
-    wait_for_state,
-    wait_until,
-)
+from support.jobs import Jobs, log_of, pid_of, state_of, wait_for_state
+from support.waiting import wait_until
 
 import cci
 from cci.cluster import JobRef, JobSpec, JobState

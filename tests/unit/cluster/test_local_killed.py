@@ -14,17 +14,8 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from support.jobs import (
-    Jobs,
-    log_of,
-    mark_in,
-    pid_of,
-    state_of,
-    wait_for_file,
-    wait_for_state,
-    wait_until,
-    waiters,
-)
+from support.jobs import Jobs, log_of, mark_in, pid_of, state_of, wait_for_file, wait_for_state, waiters
+from support.waiting import wait_until
 
 import cci
 from cci.cluster import JobRef, JobSpec, JobState

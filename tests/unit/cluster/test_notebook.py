@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.jobs import wait_until
+from support.waiting import wait_until
 
 from cci import cluster
 from cci.errors import UsageError
