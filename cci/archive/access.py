@@ -80,6 +80,8 @@ def check_read_inside(connection: Connection, user: User, project: Item, what: s
 def check_edit(connection: Connection, user: User, item: Item) -> None:
     """Refuse a writer who is neither owner nor member of the project that owns the item.
 
+    A project itself, with its resources, is written by its owners alone.
+
     Raises
     ------
     Missing
@@ -87,7 +89,15 @@ def check_edit(connection: Connection, user: User, item: Item) -> None:
     NoRight
         The user may read it only.
     """
-    _check_role(connection, user, item, _EDITORS, "edit")
+    _check_role(connection, user, item, _OWNERS if item.family.value == "project" else _EDITORS, "edit")
+
+
+def check_add(connection: Connection, user: User, project: Item) -> None:
+    """Refuse someone who is neither owner nor member of a project that something is to be added to.
+
+    Errors are as in `check_edit`.
+    """
+    _check_role(connection, user, project, _EDITORS, "create")
 
 
 def check_delete(connection: Connection, user: User, item: Item) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from cci.archive import audit
-from cci.archive.access import check_edit
+from cci.archive.access import check_add, check_edit
 from cci.archive.address import Address
 from cci.archive.changes import Changes
 from cci.archive.errors import BadRequest, Collision, Missing, NeedContents, NoRight, Unprocessable
@@ -148,7 +148,7 @@ class Creator:
     def _create_subject(self, project: Item | None, wanted: Wanted) -> Outcome:
         if project is None:
             raise Unprocessable("Submitted subject record must include the project attribute.")
-        check_edit(self._connection, self.user, project)
+        check_add(self._connection, self.user, project)
         _check_project(wanted, project)
         label = check_label(wanted.changes.identity.get("label", wanted.name))
         name = self._accession_id(wanted, "S")
@@ -159,7 +159,7 @@ class Creator:
     def _create_experiment(self, found: Found, wanted: Wanted, each: DataType) -> Outcome:
         if found.project is None:
             raise Unprocessable("Submitted experiment record must include the project attribute.")
-        check_edit(self._connection, self.user, found.project)
+        check_add(self._connection, self.user, found.project)
         _check_project(wanted, found.project)
         subject = self._subject_of_new(found.project, found.subject, wanted)
         row = self._experiment_row(wanted, each)
@@ -180,7 +180,7 @@ class Creator:
         present = find_subject(self._connection, name, project)
         if present is not None:
             return present
-        check_edit(self._connection, self.user, project)
+        check_add(self._connection, self.user, project)
         identity = (writing.next_id(self._connection, "S", self._site), check_label(name))
         pk = writing.create_subject(self._connection, project, identity, {}, self._stamp)
         return self._created(Family.SUBJECT, pk).item

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cci.archive.access import check_edit
+from cci.archive.access import check_add
 from cci.archive.address import Address
 from cci.archive.changes import Changes
 from cci.archive.creation import Creator, Outcome, Wanted
@@ -89,7 +89,7 @@ class DocumentWriter:
             project = find_project(self._connection, name)
             if project is None or project.id in there:
                 continue
-            check_edit(self._connection, self._creator.user, project)
+            check_add(self._connection, self._creator.user, project)
             writing.share(self._connection, item, project, label or item.label, self._stamp)
 
 

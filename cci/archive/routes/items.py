@@ -9,13 +9,13 @@ from itertools import count
 
 from starlette.responses import Response
 
-from cci.archive.access import check_accessibility, check_delete, check_edit
+from cci.archive.access import check_accessibility, check_add, check_delete
 from cci.archive.address import Address
 from cci.archive.call import Call, created_response, table_response, text_response
 from cci.archive.changes import Changes, read_changes, type_named
 from cci.archive.creation import Creator, Outcome, Wanted
 from cci.archive.documents import items_json
-from cci.archive.errors import BadRequest, Collision, Missing, NeedContents
+from cci.archive.errors import BadRequest, Collision, Missing, NeedContents, NoRight
 from cci.archive.negotiation import ITEM_FORMS, negotiate
 from cci.archive.routes.modified import is_unchanged, last_modified, moment_of
 from cci.archive.store import writing
@@ -65,7 +65,13 @@ def put_item(call: Call, address: Address) -> Response:
 
 def _target(connection: Connection, call: Call, address: Address) -> tuple[Address, Found]:
     """Find what a PUT is for: something new below no project belongs to the one that the request names."""
-    found = find_to_write(connection, call.user, address)
+    try:
+        found = find_to_write(connection, call.user, address)
+    except Missing:
+        if address.level == "projects":
+            # somebody else's project, which the user may not see, has this id
+            raise NoRight(f"User {call.user.login} doesn't have permission to edit this project") from None
+        raise
     if found.item is not None or address.project or address.level not in {"subjects", "experiments"}:
         return address, found
     project = said(call, address.level).identity.get("project", "")
@@ -146,7 +152,7 @@ def _share_by_parameters(connection: Connection, call: Call, changes: Changes, o
     share = changes.share
     project = find_project(connection, share["project"]) if "project" in share else None
     if project is not None and project.pk != outcome.item.project_pk:
-        check_edit(connection, call.user, project)
+        check_add(connection, call.user, project)
         label = share.get("label", outcome.item.label)
         writing.share(connection, outcome.item, project, label, call.stamp())
 
@@ -205,18 +211,28 @@ def delete_item(call: Call, address: Address) -> Response:
     if address.extra:
         raise BadRequest(f"{'/'.join(address.extra)} cannot be deleted")
     with call.store.database.write() as connection:
-        found = find(connection, call.user, address)
-        if found.item is None and address.level == "projects":
-            raise BadRequest(f"Unable to identify project {address.project}")
+        found = _to_delete(connection, call, address)
         item = found.existing
         if item.shared and item.family in {Family.SUBJECT, Family.EXPERIMENT} and found.project is not None:
-            check_edit(connection, call.user, found.project)
+            check_add(connection, call.user, found.project)
             writing.unshare(connection, item, found.project, call.stamp())
         else:
             check_delete(connection, call.user, item)
             writing.remove(connection, item, call.stamp())
     call.store.blobs.collect()
     return text_response()
+
+
+def _to_delete(connection: Connection, call: Call, address: Address) -> Found:
+    if address.level != "projects":
+        return find(connection, call.user, address)
+    try:
+        found = find(connection, call.user, address)
+    except Missing:
+        found = Found()
+    if found.item is None:
+        raise BadRequest(f"Unable to identify project {address.project}")
+    return found
 
 
 def list_shares(call: Call, address: Address) -> Response:
@@ -236,7 +252,7 @@ def put_share(call: Call, address: Address) -> Response:
     with call.store.database.write() as connection:
         item = find(connection, call.user, address).existing
         project = _project(connection, address.share)
-        check_edit(connection, call.user, project)
+        check_add(connection, call.user, project)
         label = call.get("label") or item.label
         if call.flag("primary"):
             check_delete(connection, call.user, item)
@@ -259,7 +275,7 @@ def delete_share(call: Call, address: Address) -> Response:
     with call.store.database.write() as connection:
         item = find(connection, call.user, address).existing
         project = _project(connection, address.share)
-        check_edit(connection, call.user, project)
+        check_add(connection, call.user, project)
         if not writing.unshare(connection, item, project, call.stamp()):
             raise Missing(f"it is not shared into {project.id}")
     return text_response()

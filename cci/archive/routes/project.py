@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from cci.archive.access import check_accessibility, check_delete, check_read_inside
+from cci.archive.access import check_accessibility, check_delete, check_edit, check_read_inside
 from cci.archive.address import Address
 from cci.archive.call import Call, table_response, text_response
 from cci.archive.errors import BadRequest, Missing
@@ -80,10 +80,17 @@ def put_remembered(call: Call, address: Address) -> Response:
 
 
 def list_users(call: Call, address: Address) -> Response:
-    """Answer who has which role in the project."""
+    """Answer to its owners who has which role in the project."""
     with call.store.database.read() as connection:
         item = find(connection, call.user, address).existing
-        rows = [_user_row(item, role, user) for role, user in accounts.members(connection, item)]
+        check_edit(connection, call.user, item)
+        return _members(connection, call, item)
+
+
+def _members(connection: Connection, call: Call, project: Item) -> Response:
+    rows = [_user_row(project, role, user) for role, user in accounts.members(connection, project)]
+    # as XNAT: owners, members, collaborators
+    rows.sort(key=lambda row: row[0], reverse=True)
     names = ["GROUP_ID", "displayname", "login", "firstname", "lastname", "email"]
     return table_response(call, names, rows)
 
@@ -99,7 +106,7 @@ def put_user(call: Call, address: Address) -> Response:
         item = _owned(connection, call, address)
         role, user = _named_user(connection, address)
         accounts.set_role(connection, user, item, role)
-    return list_users(call, address)
+        return _members(connection, call, item)
 
 
 def delete_user(call: Call, address: Address) -> Response:
@@ -108,7 +115,7 @@ def delete_user(call: Call, address: Address) -> Response:
         item = _owned(connection, call, address)
         _, user = _named_user(connection, address)
         accounts.drop_role(connection, user, item)
-    return list_users(call, address)
+        return _members(connection, call, item)
 
 
 def _named_user(connection: Connection, address: Address) -> tuple[str, accounts.User]:

@@ -63,8 +63,9 @@ PRIVATE = [
 @pytest.mark.parametrize("uri", PRIVATE)
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_private_looks_missing(bob: Rest, place: str, method: str, uri: str) -> None:
-    """What a user may not read is 404, also when it is to be deleted."""
-    assert bob.send(method, uri.format(p=place)).status_code in {404, 403 if method == "DELETE" else 404}
+    """What a user may not read is 404, also when it is to be deleted; a project then 400, as an unknown one."""
+    expected = 400 if (method, uri) == ("DELETE", PRIVATE[0]) else 404
+    assert expected == bob.send(method, uri.format(p=place)).status_code
 
 
 def test_private_is_not_listed(bob: Rest, place: str) -> None:
@@ -95,6 +96,47 @@ def test_roles(admin: Rest, bob: Rest, place: str, *, role: str, read: int, writ
     )
     assert (read, write, delete) == statuses
     assert delete != 403 or "privileges" in deleted.text
+
+
+@pytest.mark.parametrize(("role", "own"), [("Collaborators", 403), ("Members", 403), ("Owners", 200)])
+def test_project_is_its_owners(admin: Rest, bob: Rest, place: str, *, role: str, own: int) -> None:
+    """A project's own fields, its resources and the list of its users are for its owners."""
+    give_role(admin, place, role, bob)
+    uri = f"/data/projects/{place}"
+    statuses = [
+        bob.put(uri, {"description": "d"}).status_code,
+        bob.put(f"{uri}/resources/NEW").status_code,
+        bob.upload(f"{uri}/resources/R", "a.txt", b"a").status_code,
+        bob.get(f"{uri}/users").status_code,
+        bob.put(f"{uri}/accessibility/public").status_code,
+    ]
+    assert [own] * 5 == statuses
+
+
+@pytest.mark.parametrize(("role", "status"), [("Collaborators", 403), ("Members", 201), ("Owners", 201)])
+def test_who_adds(admin: Rest, bob: Rest, place: str, *, role: str, status: int) -> None:
+    """Members add subjects and sessions, collaborators nothing."""
+    give_role(admin, place, role, bob)
+    uri = f"/data/projects/{place}/subjects/NEW"
+    answers = [bob.put(uri), bob.put(f"{uri}/experiments/NEW", {"xsiType": "xnat:mrSessionData"})]
+    assert [status] * 2 == [answer.status_code for answer in answers]
+
+
+def test_users_are_in_order(admin: Rest, bob: Rest, place: str) -> None:
+    """The users of a project are listed with its owners first."""
+    give_role(admin, place, "Collaborators", bob)
+    rows = admin.rows(f"/data/projects/{place}/users")
+    assert ["Owners", "Collaborators"] == [row["displayname"] for row in rows]
+
+
+def test_id_of_a_private_project(bob: Rest, place: str) -> None:
+    """A project that a user may not read has its id nevertheless; to be deleted it is not known."""
+    statuses = [
+        bob.put(f"/data/projects/{place}").status_code,
+        bob.delete(f"/data/projects/{place}").status_code,
+    ]
+    assert [403, 400] == statuses
+    assert 400 == bob.delete("/data/projects/NOSUCHPROJECT").status_code
 
 
 def test_role_is_taken_away(admin: Rest, bob: Rest, place: str) -> None:
