@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cci import model
 from cci.processor import Processor, ProjectProcessor, ScanProcessor, SessionProcessor, SubjectProcessor
 from cci.status import Status
-from cci.task import Task, Workplace
+from cci.task import Task, Workplace, label_parts
 
 ProcessorLike = Processor | type[Processor]
 
@@ -86,12 +86,4 @@ class ProjectLoop(Loop):
 
 def _place(task: Task) -> str:
     """Return ``session/scan proctype`` of a task."""
-    target = task.target
-    parts = [target.project.id]
-    if target.subject is not None:
-        parts.append(target.subject.label)
-    if target.session is not None:
-        parts.append(target.session.label)
-    if target.scan is not None:
-        parts.append(target.scan.id)
-    return f"{'/'.join(parts)} {task.processor.proctype}"
+    return f"{'/'.join(label_parts(task.target))} {task.processor.proctype}"

@@ -99,6 +99,17 @@ def clock(seconds: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
 
 
+def _qsub_wishes(job: JobSpec) -> Iterator[tuple[str, ...]]:
+    """Yield what Grid Engine and PBS call alike: queue, account, and mail when the job is aborted."""
+    if job.queue:
+        yield "-q", job.queue
+    if job.account:
+        yield "-A", job.account
+    if job.email:
+        yield "-m", "a"
+        yield "-M", job.email
+
+
 def _avoided(job: JobSpec) -> list[str]:
     """Return the names of nodes to avoid, without their domains; what is no name is passed over.
 
@@ -137,13 +148,7 @@ def _sge(job: JobSpec, site: SiteOptions) -> Iterator[tuple[str, ...]]:
         yield "-l", f"{site.gpu_resource}={job.gpus}"
     if avoided := _avoided(job):
         yield "-l", f"h=!({'|'.join(f'{node}|{node}.*' for node in avoided)})"
-    if job.queue:
-        yield "-q", job.queue
-    if job.account:
-        yield "-A", job.account
-    if job.email:
-        yield "-m", "a"
-        yield "-M", job.email
+    yield from _qsub_wishes(job)
     if job.priority < 0:
         yield "-p", str(max(job.priority, -1023))
 
@@ -201,13 +206,7 @@ def _pbs(job: JobSpec, site: SiteOptions) -> Iterator[tuple[str, ...]]:
     yield "-r", "n"
     yield "-l", f"walltime={clock(job.walltime_s + MARGIN_S)}"
     yield from _pbs_nodes(job, torque=site.torque)
-    if job.queue:
-        yield "-q", job.queue
-    if job.account:
-        yield "-A", job.account
-    if job.email:
-        yield "-m", "a"
-        yield "-M", job.email
+    yield from _qsub_wishes(job)
     if job.priority:
         yield "-p", str(min(max(job.priority, -1024), 1023))
 

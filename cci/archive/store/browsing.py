@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from cci.archive.store import schema
-from cci.archive.store.catalog import FileRow, Labels, ResourceRow
+from cci.archive.store.catalog import FileRow, ResourceRow, file_row
 from cci.archive.store.items import Item, table_of
 from cci.archive.types import Family
 
@@ -337,19 +337,8 @@ def files(connection: Connection, resource: ResourceRow, window: Window) -> list
     query = select(table).where(table.c.resource_pk == resource.pk)
     if window.words:
         query = query.where(_has(window.words, table.c.path))
-    rows = connection.execute(query.order_by(table.c.path).limit(window.limit).offset(window.offset))
-    return [
-        FileRow(
-            path=row.path,
-            size=row.size,
-            md5=row.md5,
-            blob=row.blob,
-            created_by=row.created_by,
-            created_at=row.created_at,
-            labels=Labels(format=row.format, content=row.content, tags=row.tags),
-        )
-        for row in rows
-    ]
+    screen = query.order_by(table.c.path).limit(window.limit).offset(window.offset)
+    return [file_row(row) for row in connection.execute(screen).mappings()]
 
 
 def count_files(connection: Connection, resource: ResourceRow, words: str) -> int:

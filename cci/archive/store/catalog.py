@@ -167,13 +167,13 @@ def delete_resource(connection: Connection, resource: ResourceRow, stamp: Stamp)
 def files_of(connection: Connection, resource: ResourceRow) -> list[FileRow]:
     """Return the files of a resource, by path."""
     query = _files(resource).order_by(schema.file.c.path)
-    return [_file(row) for row in connection.execute(query).mappings()]
+    return [file_row(row) for row in connection.execute(query).mappings()]
 
 
 def find_file(connection: Connection, resource: ResourceRow, path: str) -> FileRow | None:
     """Find one file of a resource by its path."""
     row = _file_query().first(connection, resource=resource.pk, path=path)
-    return None if row is None else _file(row)
+    return None if row is None else file_row(row)
 
 
 @cache
@@ -287,7 +287,8 @@ def _joined_resource(row: Mapping[Any, Any], owner: Item) -> ResourceRow:
     return _resource(prefixed, owner)
 
 
-def _file(row: Mapping[Any, Any]) -> FileRow:
+def file_row(row: Mapping[Any, Any]) -> FileRow:
+    """Turn a row of the table of files into a value."""
     names = ("path", "size", "md5", "blob", "created_by", "created_at")
     words = Labels(**{name: row[name] for name in ("format", "content", "tags")})
     return FileRow(labels=words, **{name: row[name] for name in names})

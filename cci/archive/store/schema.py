@@ -84,6 +84,22 @@ def _data() -> Column[dict[str, str]]:
     return Column("data", JSON, nullable=False)
 
 
+def _part_of_session(name: str) -> Table:
+    return Table(
+        name,
+        METADATA,
+        _key(),
+        _ref("session_pk", "experiment"),
+        Column("id", TEXT, nullable=False),
+        Column("xsi_type", TEXT, nullable=False),
+        *_stamps(),
+        *_hot(name),
+        _data(),
+        UniqueConstraint("session_pk", "id"),
+        sqlite_autoincrement=True,
+    )
+
+
 user = Table(
     "user",
     METADATA,
@@ -183,33 +199,8 @@ experiment_place = Table(
     Index("experiment_place_experiment", "experiment_pk", "owner"),
 )
 
-scan = Table(
-    "scan",
-    METADATA,
-    _key(),
-    _ref("session_pk", "experiment"),
-    Column("id", TEXT, nullable=False),
-    Column("xsi_type", TEXT, nullable=False),
-    *_stamps(),
-    *_hot("scan"),
-    _data(),
-    UniqueConstraint("session_pk", "id"),
-    sqlite_autoincrement=True,
-)
-
-reconstruction = Table(
-    "reconstruction",
-    METADATA,
-    _key(),
-    _ref("session_pk", "experiment"),
-    Column("id", TEXT, nullable=False),
-    Column("xsi_type", TEXT, nullable=False),
-    *_stamps(),
-    *_hot("reconstruction"),
-    _data(),
-    UniqueConstraint("session_pk", "id"),
-    sqlite_autoincrement=True,
-)
+scan = _part_of_session("scan")
+reconstruction = _part_of_session("reconstruction")
 
 #: Which column of `resource` names the owner, by the owner's table.
 RESOURCE_OWNERS = ("project", "subject", "experiment", "scan", "reconstruction")
