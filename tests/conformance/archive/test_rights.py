@@ -63,7 +63,7 @@ PRIVATE = [
 @pytest.mark.parametrize("uri", PRIVATE)
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_private_looks_missing(bob: Rest, place: str, method: str, uri: str) -> None:
-    """What a user may not read is 404, also when it is to be deleted; a project then 400, as an unknown one."""
+    """What a user may not read is 404, to be deleted as well; a project is then 400, like an unknown one."""
     expected = 400 if (method, uri) == ("DELETE", PRIVATE[0]) else 404
     assert expected == bob.send(method, uri.format(p=place)).status_code
 
