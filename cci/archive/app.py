@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -96,6 +97,14 @@ class _Items(Convertor[str]):
 register_url_convertor("items", _Items())
 
 
+class _Lenient(Route):
+    """A route that takes a slash behind its address, too, as XNAT does; the tree of items does so anyway."""
+
+    def __init__(self, path: str, endpoint: Endpoint) -> None:
+        super().__init__(path, endpoint, methods=_METHODS)
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + "/?$")
+
+
 def _lifespan(store: Store) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -116,7 +125,7 @@ def _routes(world: Site, book: Journal) -> list[Route]:
     routes += [Route(path, _tree(world), methods=_METHODS) for path in often]
     for prefix in ("/data", "/REST"):
         routes += [
-            Route(f"{prefix}/services/auth", _login(world), methods=_METHODS),
+            _Lenient(f"{prefix}/services/auth", _login(world)),
             *(_site_route(world, f"{prefix}/{path}", handlers) for path, handlers in DATA_ROUTES.items()),
             Route(f"{prefix}/archive/{{path:path}}", _tree(world), methods=_METHODS),
             Route(f"{prefix}/{{path:path}}", _tree(world), methods=_METHODS),
@@ -153,7 +162,7 @@ def _site_route(world: Site, path: str, handlers: dict[str, SiteHandler]) -> Rou
         checked_path(request)
         return await _answer(world, request, handle, files=files, fresh=fresh)
 
-    return Route(path, endpoint, methods=_METHODS)
+    return _Lenient(path, endpoint)
 
 
 def _login(world: Site) -> Endpoint:

@@ -241,3 +241,18 @@ def _search(allowed: str = "", name: str = "") -> str:
         'description="what it finds" secure="false">'
         f"<xdat:root_element_name>xnat:subjectData</xdat:root_element_name>{users}</xdat:bundle>"
     )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/data/auth/", "/data/users/", "/data/search/elements/", "/data/search/elements/proc:genProcData/"),
+        *("/data/prearchive/projects/", "/data/projects/", "/REST/projects/", "/xapi/users/"),
+        *("/xapi/siteConfig/buildInfo/", "/xapi/schemas/", "/xapi/schemas/xnat/"),
+    ],
+)
+def test_slash_behind(user: Rest, address: str) -> None:
+    """A slash behind an address changes nothing."""
+    plain = user.get(address.rstrip("/"))
+    answer = user.get(address)
+    assert (200, plain.content) == (answer.status_code, answer.content)
