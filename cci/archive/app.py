@@ -170,7 +170,7 @@ def _login(world: Site) -> Endpoint:
         if request.method not in {"PUT", "POST"}:
             raise NotAllowed(f"{request.method} is not allowed here")
         call = await _call(world, request, Login(user=GUEST))
-        return await run_sync(site.form_login, world, call)
+        return await run_sync(site.form_login, world, call, limiter=world.trying)
 
     return endpoint
 
@@ -206,13 +206,24 @@ async def _answer(
     """Say who asks, read what is sent, and let the handler answer; in one hop between threads if possible."""
     if is_small(request, world.store.limits, files=files):
         content = await read_whole(request)
+        login = await _tried(world, request, fresh=fresh)
 
         def whole() -> Response:
-            return handler(_small_call(world, request, content, files=files, fresh=fresh))
+            certain = login or _login_of(world, request, fresh=fresh)
+            return _handled(handler, _small_call(world, request, certain, content, files=files))
 
         return await run_sync(whole)
     login = await _identify(world, request, fresh=fresh)
-    return await run_sync(handler, await _call(world, request, login, files=files))
+    return await run_sync(_handled, handler, await _call(world, request, login, files=files))
+
+
+def _handled(handler: Handler, call: Call) -> Response:
+    """Let the handler answer; files that came with a request that fails are removed."""
+    try:
+        return handler(call)
+    except BaseException:
+        call.store.blobs.release([each.blob.name for each in call.uploads])
+        raise
 
 
 async def _write(world: Site, request: Request, *, files: bool) -> Response:
@@ -221,8 +232,7 @@ async def _write(world: Site, request: Request, *, files: bool) -> Response:
         return await _answer(world, request, dispatch, files=files)
     content = await read_whole(request)
     # a password is tried, and a file is brought to disk, while others write
-    known = world.auth.is_known(request.headers.get("authorization", ""))
-    login = None if known else await _identify(world, request)
+    login = await _tried(world, request)
     body = partial(small_body, request, content, world.store.blobs, files=files)
     if files:
         return await _write_file(world, request, login, await run_sync(body))
@@ -243,8 +253,20 @@ async def _write_file(world: Site, request: Request, login: Login | None, body: 
     return await world.store.turns.take(whole)
 
 
+async def _tried(world: Site, request: Request, *, fresh: bool = False) -> Login | None:
+    """Say who asks if a password has to be tried for that, which is slow; None if not."""
+    return await _identify(world, request, fresh=fresh) if _is_new(world, request) else None
+
+
 async def _identify(world: Site, request: Request, *, fresh: bool = False) -> Login:
-    return await run_sync(partial(_login_of, world, request, fresh=fresh))
+    # those who guess passwords wait for one another, and nobody else does
+    limiter = world.trying if _is_new(world, request) else None
+    return await run_sync(partial(_login_of, world, request, fresh=fresh), limiter=limiter)
+
+
+def _is_new(world: Site, request: Request) -> bool:
+    authorization = request.headers.get("authorization", "")
+    return bool(authorization) and not world.auth.is_known(authorization)
 
 
 def _login_of(world: Site, request: Request, *, fresh: bool = False) -> Login:
@@ -255,8 +277,7 @@ def _login_of(world: Site, request: Request, *, fresh: bool = False) -> Login:
     return login
 
 
-def _small_call(world: Site, request: Request, content: bytes, *, files: bool, fresh: bool = False) -> Call:
-    login = _login_of(world, request, fresh=fresh)
+def _small_call(world: Site, request: Request, login: Login, content: bytes, *, files: bool) -> Call:
     return _call_of(world, request, login, small_body(request, content, world.store.blobs, files=files))
 
 

@@ -49,6 +49,12 @@ class NotAcceptable(RequestError):
     status = 406
 
 
+class TooSlow(RequestError):
+    """The request did not come in time."""
+
+    status = 408
+
+
 class Collision(RequestError):
     """Something else has this name already."""
 

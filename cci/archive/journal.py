@@ -1,4 +1,4 @@
-"""Around every request: counting, the log of writes, the cookies that XNAT puts on each answer."""
+"""Around every request: counting, the log of writes, the cookies and the guard on each answer."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ USER, COOKIE = "cci.user", "cci.cookie"
 #: Addresses of the archive's own, which are neither counted nor logged; the counters are among them.
 CONTROL = "/cci/"
 COUNTERS = f"{CONTROL}requests"
+#: On every answer that does not say it itself, as pages do. Names, values and documents come from people: a
+#: browser must not run them in the name of the archive, whatever it takes them for, nor show them in a frame.
+_GUARD = {
+    b"x-content-type-options": b"nosniff",
+    b"content-security-policy": b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+    b"form-action 'self'; frame-ancestors 'none'",
+}
 
 
 @dataclass(kw_only=True)
@@ -79,12 +86,18 @@ def _counting(receive: Receive, seen: dict[str, int]) -> Receive:
 def _decorating(send: Send, scope: Scope, answered: Callable[[int], None]) -> Send:
     async def decorating(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *_cookies(scope)]
+            said = list(message.get("headers", ()))
+            message["headers"] = [*said, *_unsaid(said), *_cookies(scope)]
             # before the answer leaves: a client that has it finds the line in the log
             answered(message["status"])
         await send(message)
 
     return decorating
+
+
+def _unsaid(said: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    names = {name for name, _ in said}
+    return [header for header in _GUARD.items() if header[0] not in names]
 
 
 def _cookies(scope: Scope) -> list[tuple[bytes, bytes]]:

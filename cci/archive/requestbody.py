@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from asyncio import Future, ensure_future, get_running_loop, wait
-from collections.abc import AsyncIterator
+from asyncio import Future, ensure_future, get_running_loop, timeout, wait
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from urllib.parse import parse_qsl
 
 from anyio.to_thread import run_sync
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from cci.archive.call import Upload
-from cci.archive.errors import TooLarge
+from cci.archive.errors import TooLarge, TooSlow
 from cci.archive.limits import Limits
 from cci.archive.store.blobs import Blobs, Writer
 from cci.archive.store.store import Store
@@ -23,6 +24,8 @@ _MULTIPART = "multipart/form-data"
 _COPY = 1 << 20
 #: A body of at most so many bytes is kept in memory until it is known who sends it.
 _SMALL = 1 << 18
+#: A client may keep the archive waiting for so long, in seconds, and for a second more with so many bytes.
+_PATIENCE_S, _SLOWEST = 60.0, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,8 @@ async def read_body(request: Request, store: Store, *, files: bool) -> Body:
     ------
     TooLarge
         It is larger than the limits of the store.
+    TooSlow
+        It does not come.
     """
     limit = store.limits.upload if files else store.limits.document
     request = Request(request.scope, _bounded(request, limit))
@@ -69,10 +74,17 @@ def is_small(request: Request, limits: Limits, *, files: bool) -> bool:
 
 
 async def read_whole(request: Request) -> bytes:
-    """Return the body as it came."""
+    """Return the body as it came.
+
+    Raises
+    ------
+    TooSlow
+        It does not come.
+    """
     if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
         return b""
-    return b"".join([part async for part in request.stream()])
+    hurried = Request(request.scope, _hurried(request.receive))
+    return b"".join([part async for part in hurried.stream()])
 
 
 def small_body(request: Request, content: bytes, blobs: Blobs, *, files: bool) -> Body:
@@ -106,17 +118,36 @@ def _bounded(request: Request, limit: int) -> Receive:
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise TooLarge(f"the request is larger than {limit} bytes")
-    left = limit
+    left, hurried = limit, _hurried(request.receive)
 
     async def receive() -> Message:
         nonlocal left
-        message = await request.receive()
+        message = await hurried()
         left -= len(message.get("body", b""))
         if left < 0:
             raise TooLarge(f"the request is larger than {limit} bytes")
         return message
 
     return receive
+
+
+def _hurried(receive: Receive) -> Receive:
+    """Return a channel that is not waited for any longer than a slow line takes: each takes up a place."""
+    left = _PATIENCE_S
+
+    async def hurried() -> Message:
+        nonlocal left
+        begun = monotonic()
+        try:
+            async with timeout(left):
+                message = await receive()
+        except TimeoutError as error:
+            raise TooSlow from error
+        earned = len(message.get("body", b"")) / _SLOWEST
+        left = min(_PATIENCE_S, left - (monotonic() - begun) + earned)
+        return message
+
+    return hurried
 
 
 async def _document_part(request: Request) -> bytes:
@@ -132,10 +163,22 @@ async def _uploads(request: Request, blobs: Blobs, kind: str) -> tuple[Upload, .
     if kind == _MULTIPART and not inbody:
         async with request.form() as form:
             parts = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-            return tuple([await _store(blobs, part.filename or "", _part_stream(part)) for part in parts])
+            return tuple(await _parts(blobs, parts))
     if kind == _FORM and not inbody:
         return ()
     return (await _store(blobs, "", request.stream()),)
+
+
+async def _parts(blobs: Blobs, parts: Sequence[UploadFile]) -> list[Upload]:
+    stored: list[Upload] = []
+    try:
+        for part in parts:
+            upload = await _store(blobs, part.filename or "", _part_stream(part))
+            stored.append(upload)
+    except BaseException:
+        await run_sync(blobs.release, [each.blob.name for each in stored])
+        raise
+    return stored
 
 
 async def _part_stream(part: UploadFile) -> AsyncIterator[bytes]:

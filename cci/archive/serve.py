@@ -6,6 +6,7 @@ Granian's embeddable server runs inside this process, so nothing is left when it
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import ssl
@@ -20,6 +21,11 @@ from granian.server.embed import Server
 from starlette.types import ASGIApp
 
 from cci.errors import UsageError
+
+#: So many clients at once; one that keeps its connection for the next request counts, too.
+_CLIENTS = 4096
+#: So many files are open besides: the database's, and what is being sent or stored.
+_FILES = 512
 
 
 def free_port(host: str) -> int:
@@ -77,6 +83,16 @@ def _check_tls(tls: Tls) -> None:
         ) from error
 
 
+def places() -> int:
+    """Make room for the files that so many clients need, and return how many clients there can be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CLIENTS + _FILES
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(most - _FILES, most // 2)
+
+
 async def _serve(app: ASGIApp, host: str, port: int, tls: Tls | None) -> None:
     server = Server(
         app,
@@ -85,6 +101,9 @@ async def _serve(app: ASGIApp, host: str, port: int, tls: Tls | None) -> None:
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
         websockets=False,
+        # the server's own default stops listening to all others once 128 clients are connected, idle or not
+        backlog=1024,
+        backpressure=places(),
         log_level=LogLevels.error,
         ssl_cert=tls.certificate if tls is not None else None,
         ssl_key=tls.key if tls is not None else None,

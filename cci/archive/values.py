@@ -107,6 +107,8 @@ _SPELL: dict[Kind, Callable[[str], str]] = {
     Kind.DATETIME: _datetime,
 }
 
+#: Bytes of a path: what PostgreSQL's index takes, and disks of clients with folders before it.
+_LONGEST = 2600
 _LABEL = re.compile(r"[^\x00-\x1f\x7f/\\]{1,255}")
 
 
@@ -123,17 +125,32 @@ def check_label(label: str) -> str:
     return label
 
 
+def check_text(text: str) -> str:
+    """Return *text* if it is one that tables and XML documents can hold.
+
+    Raises
+    ------
+    BadRequest
+        It has control characters, or halves of characters.
+    """
+    if _NOT_XML.search(text):
+        raise BadRequest(f"{text[:80]!r} has characters that cannot be stored")
+    return text
+
+
 def safe_path(path: str) -> str:
     """Return a client's relative file path in one spelling.
 
     Raises
     ------
     BadRequest
-        It is empty, absolute, leaves its folder, or has control characters.
+        It is empty, too long, absolute, leaves its folder, or has control characters.
     """
     parts = path.split("/")
     if path.startswith("/") or "\\" in path or any(part in {"", ".", ".."} for part in parts):
         raise BadRequest(f"{path[:200]!r} is no path below a resource")
     if any(ord(char) < 32 or ord(char) == 127 for char in path) or any(len(p.encode()) > 255 for p in parts):
         raise BadRequest(f"{path[:200]!r} is no path below a resource")
+    if len(path.encode()) > _LONGEST:
+        raise BadRequest(f"{path[:200]!r}… is longer than {_LONGEST} bytes")
     return path

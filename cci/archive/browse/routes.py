@@ -164,7 +164,7 @@ async def _log_in(site: Site, request: Request) -> Response:
         return site.auth.begin(site.auth.verify(login, form.get("password", "")).login)
 
     try:
-        name = await run_sync(begin)
+        name = await run_sync(begin, limiter=site.trying)
     except Unauthorized as error:
         return _form(site, following, login, _why(error), 403)
     request.scope[journal.USER] = login

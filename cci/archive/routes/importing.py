@@ -6,6 +6,7 @@ There is no prearchive: what XNAT would leave there for a person to look at, goe
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -67,7 +68,7 @@ def import_session(_site: Site, call: Call) -> Response:
     policy = call.get("overwrite", "none").lower()
     if policy not in _POLICIES:
         raise BadRequest("overwrite= is none, append or delete")
-    made: list[str] = [each.blob.name for each in call.uploads]
+    made = [each.blob.name for each in call.uploads]
     try:
         arrival = _arrived(call, made)
         uris = _store(call, arrival, _goal(call), policy)
@@ -106,19 +107,19 @@ def _arrived(call: Call, made: list[str]) -> Arrival:
     return Arrival(blobs=tuple(blob for blob, _ in pairs), instances=tuple(each for _, each in pairs))
 
 
-def _contents(call: Call, blob: Blob) -> list[Blob]:
+def _contents(call: Call, blob: Blob) -> Iterator[Blob]:
     kind = _kind(call, blob)
     if not kind:
-        return [blob]
-    found = []
+        yield blob
+        return
     for member, stream in unpack(call.store.blobs.path(blob.name), f"import{kind}", call.store.limits):
         if member.rpartition("/")[2].upper() == "DICOMDIR" or "__MACOSX/" in member:
             continue
         with call.store.blobs.create() as writer:
             while part := stream.read(_COPY):
                 writer.write(part)
-            found.append(writer.finish())
-    return found
+            # one by one: what was made before it turns out to be a bomb is known, and removed
+            yield writer.finish()
 
 
 def _kind(call: Call, blob: Blob) -> str:

@@ -250,7 +250,9 @@ def ensure_label(label: str) -> str:
     BadRequest
         It may not.
     """
-    if not label or len(label) > 255 or any(ord(char) < 32 or char in "\"'\\/," for char in label):
+    odd = not label or len(label) > 255 or any(ord(char) < 32 or char in "\"'\\/," for char in label)
+    # a step up is no folder: in a zip it would leave the one that the zip is unpacked in
+    if odd or label in {".", ".."}:
         raise BadRequest(f"{label[:80]!r} cannot be the label of a resource")
     return label
 

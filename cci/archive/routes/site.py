@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from anyio import CapacityLimiter
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from cci.archive import xsd
@@ -25,6 +26,7 @@ from cci.archive.store.database import Connection
 from cci.archive.store.store import Store
 from cci.archive.store.tokens import LIFE_S, Token
 from cci.archive.tree import find
+from cci.archive.values import check_text
 
 #: Clients look at the beginning only; XNAT's dialect that the archive speaks is that of 1.8.
 VERSION = "1.8.10-compat"
@@ -34,17 +36,28 @@ _PREARCHIVE = (
 )
 
 
+#: So many passwords are tried at once.
+_PLACES = 4
 _LOGIN = re.compile(r"[A-Za-z0-9._@-]{1,40}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What handlers outside the tree work on. *started* is in seconds of the epoch."""
+    """What handlers outside the tree work on.
+
+    Attributes
+    ----------
+    started
+        In seconds of the epoch.
+    trying
+        In whose places passwords are tried: each takes 16 MB and a while, on purpose.
+    """
 
     store: Store
     auth: Authenticator
     results: ResultCache = field(default_factory=ResultCache)
     started: float = field(default_factory=time.time)
+    trying: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PLACES))
 
 
 SiteHandler = Callable[[Site, Call], Response]
@@ -194,7 +207,7 @@ def _texts(body: bytes) -> dict[str, str]:
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the account is not JSON: {error}") from error
     texts = account if isinstance(account, dict) else {}
-    return {name: value for name, value in texts.items() if isinstance(value, str)}
+    return {name: check_text(value) for name, value in texts.items() if isinstance(value, str)}
 
 
 def _account(body: bytes) -> dict[str, str]:
