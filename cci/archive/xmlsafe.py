@@ -7,6 +7,11 @@ from lxml import etree
 from cci.archive.errors import Unprocessable
 
 
+def is_xml(body: bytes) -> bool:
+    """Whether a body is meant as a document: it begins as one, in UTF-16 or in an encoding like ASCII."""
+    return body.startswith((b"\xff\xfe", b"\xfe\xff")) or body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
 def parse_xml(body: bytes) -> etree._Element:
     """Return the root of a document.
 

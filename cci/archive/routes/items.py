@@ -27,6 +27,7 @@ from cci.archive.types import Family
 from cci.archive.whole import read_document
 from cci.archive.writedoc import DocumentWriter
 from cci.archive.xmlread import parse_document
+from cci.archive.xmlsafe import is_xml
 from cci.archive.xmlwrite import document_xml
 
 _ID_AS_TEXT = frozenset({"subjects", "experiments", "assessors"})
@@ -121,7 +122,7 @@ def _write(connection: Connection, call: Call, address: Address, found: Found) -
 
 def is_document(call: Call) -> bool:
     """Whether the body of a request is an XML document."""
-    return call.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return is_xml(call.body)
 
 
 def wanted_by_parameters(call: Call, address: Address, found: Found) -> Wanted:

@@ -30,6 +30,7 @@ from cci.archive.tree import find
 from cci.archive.typedefs import NAMESPACES, REGISTRY
 from cci.archive.types import Family
 from cci.archive.xmlread import parse_document
+from cci.archive.xmlsafe import is_xml
 
 _HEADERS = [
     *("xnat_abstractresource_id", "label", "element_name", "category", "cat_id", "cat_desc"),
@@ -231,7 +232,7 @@ def post_resource(call: Call, address: Address) -> Response:
 
 def _described(call: Call) -> tuple[str, Labels]:
     given: dict[str, str | None] = {}
-    if call.body.lstrip().startswith(b"<"):
+    if is_xml(call.body):
         parsed = parse_document(call.body)
         if parsed.data_type.name != "xnat:resourceCatalog":
             raise Unprocessable("Only ResourceCatalog documents can be PUT to this address.")

@@ -200,3 +200,23 @@ def test_files_do_not_come_by_documents(rest: Rest, site: Site, session: str, pa
         pytest.skip("a real XNAT takes catalogs that lie in its own folders, and answers 400 for others")
     assert 200 == send(rest, session, RESOURCE.format(path))
     assert [] == rest.rows(f"{session}/resources")
+
+
+def test_unknown_elements(rest: Rest, site: Site, session: str) -> None:
+    """Elements that are no fields here are passed over, and what stands beside them is stored."""
+    if site.process is None:
+        pytest.skip("a real XNAT has other fields")
+    assert 200 == send(rest, session, "<xnat:nothing>1</xnat:nothing><xnat:note>kept</xnat:note>")
+    assert ("kept", False) == ((item := rest.item(session))["note"], "nothing" in item)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "iso-8859-1", "utf-16"])
+def test_encodings(rest: Rest, session: str, encoding: str) -> None:
+    """A document is read in the encoding that it declares, or that its first bytes tell."""
+    declared = encoding.removesuffix("-sig")
+    document = (
+        f'<?xml version="1.0" encoding="{declared}"?>\n'
+        '<xnat:MRSession xmlns:xnat="http://nrg.wustl.edu/xnat"><xnat:note>grüß</xnat:note></xnat:MRSession>'
+    )
+    rest.send("PUT", session, data=document.encode(encoding), headers={"Content-Type": "text/xml"})
+    assert "grüß" == rest.item(session)["note"]
