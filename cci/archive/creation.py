@@ -21,7 +21,7 @@ from cci.archive.store import writing
 from cci.archive.store.accounts import User, set_role
 from cci.archive.store.belonging import give_to_subject
 from cci.archive.store.database import Connection
-from cci.archive.store.items import Item, by_pk, find_part, find_project, find_subject
+from cci.archive.store.items import PLACES, Item, by_pk, find_part, find_project, find_subject
 from cci.archive.store.writing import Stamp
 from cci.archive.tree import Found, name_in_log
 from cci.archive.typedefs import REGISTRY
@@ -234,7 +234,10 @@ class Creator:
         label = wanted.changes.asked.get("label")
         if label is not None and (item.family is Family.SUBJECT or item.kind in _OF_SUBJECTS):
             return self._rename(item, label)
-        _check_unchanged(item, wanted)
+        # documents call an item as its owner does, also through another project
+        shared = item.shared and item.family in PLACES
+        own = by_pk(self._connection, item.family, item.pk) if shared else None
+        _check_unchanged(own or item, wanted)
         item = self._belonging(found, self._called(item, wanted), wanted)
         if item.family is Family.PROJECT:
             data = wanted.changes.over(item.data)

@@ -18,7 +18,12 @@ from cci.archive.types import Family
 
 
 def read_document(connection: Connection, item: Item) -> Document:
-    """Read an item, its resources, shares, scans, reconstructions, assessors and experiments."""
+    """Read an item, its resources, shares, scans, reconstructions, assessors and experiments.
+
+    It is called as its owner calls it, through whichever project it was found.
+    """
+    if item.shared and item.family in PLACES:
+        item = by_pk(connection, item.family, item.pk) or item
     if item.family is Family.SUBJECT:
         return _subject(connection, item)
     if item.kind == "session":

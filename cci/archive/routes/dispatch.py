@@ -19,7 +19,8 @@ _ITEM: dict[str, AddressHandler] = {
     "POST": items.put_item,
     "DELETE": items.delete_item,
 }
-_EXPERIMENTS = frozenset({"experiments", "assessors"})
+#: What can be active or in quarantine.
+_WITH_STATUS = frozenset({"subjects", "experiments", "assessors"})
 #: Words behind an item that can be read; any other word is the item's own.
 _WORDS: dict[str, AddressHandler] = {"status": words.get_status, "history": words.get_history}
 _LIST: dict[str, AddressHandler] = {"GET": lists.list_items, "POST": items.post_item}
@@ -63,7 +64,7 @@ def dispatch(call: Call) -> Response:
     return handler(call, address)
 
 
-def _put_experiment(call: Call, address: Address) -> Response:
+def _put_with_status(call: Call, address: Address) -> Response:
     answer = items.put_item(call, address)
     wanted = words.wants_status(call)
     if wanted:
@@ -71,7 +72,7 @@ def _put_experiment(call: Call, address: Address) -> Response:
     return answer
 
 
-_EXPERIMENT = {**_ITEM, "PUT": _put_experiment}
+_ITEM_WITH_STATUS = {**_ITEM, "PUT": _put_with_status}
 
 
 def handlers_of(address: Address) -> dict[str, AddressHandler]:
@@ -94,13 +95,13 @@ def handlers_of(address: Address) -> dict[str, AddressHandler]:
         raise Missing("Not Found: there is nothing of this name in the archive")
     if address.level == "projects" and address.extra:
         return project.handlers(address)
-    handlers = _EXPERIMENT if address.level in _EXPERIMENTS else _ITEM
+    handlers = _ITEM_WITH_STATUS if address.level in _WITH_STATUS else _ITEM
     return {**handlers, "GET": _reader(address)}
 
 
 def _reader(address: Address) -> AddressHandler:
     word = "/".join(address.extra)
-    if word == "history" or (word == "status" and address.level in _EXPERIMENTS):
+    if word == "history" or (word == "status" and address.level in _WITH_STATUS):
         return _WORDS[word]
     return items.get_item
 

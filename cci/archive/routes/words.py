@@ -27,7 +27,7 @@ _DONE = {"PUT": "Modified", "POST": "Modified", "DELETE": "Removed"}
 
 
 def get_status(call: Call, address: Address) -> Response:
-    """Answer whether an experiment is ``active`` or in ``quarantine``."""
+    """Answer whether an experiment or subject is ``active`` or in ``quarantine``."""
     with call.store.database.read() as connection:
         item = find(connection, call.user, address).existing
     return text_response(item.data.get(_STATUS, _ACTIVE))
@@ -41,7 +41,7 @@ def wants_status(call: Call) -> str:
 
 
 def put_status(call: Call, address: Address, wanted: str) -> None:
-    """Remember an experiment's state, for those who may delete it. It hides the experiment from nobody."""
+    """Remember an item's state, for those who may delete it. It hides the item from nobody."""
     with call.store.database.write() as connection:
         item = find(connection, call.user, address).existing
         check_delete(connection, call.user, item)

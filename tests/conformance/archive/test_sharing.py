@@ -47,6 +47,16 @@ def test_shared_label(rest: Rest, session: str, other: str) -> None:
     assert ["SY"] == [row["label"] for row in rest.rows(f"/data/projects/{other}/subjects")]
 
 
+def test_document_of_a_shared_session(rest: Rest, project: str, session: str, other: str) -> None:
+    """The document of a session is its owner's, through the other project too, and can be put back there."""
+    rest.put(f"{session}/projects/{other}", {"label": "MRX"}).raise_for_status()
+    seen = f"/data/projects/{other}/experiments/MRX"
+    item = rest.item(seen)
+    document = rest.get(seen, {"format": "xml"}).content
+    assert ("MR1", project) == (item["label"], item["project"])
+    assert 200 == rest.send("PUT", seen, data=document, headers={"Content-Type": "text/xml"}).status_code
+
+
 def test_label_in_use_there(rest: Rest, fill: Fill, session: str, other: str) -> None:
     """A label that the other project has already is refused with 409, which names it."""
     fill.session(other, "S1", "TAKEN")

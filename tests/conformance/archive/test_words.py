@@ -39,13 +39,14 @@ def actions(rest: Rest, uri: str) -> list[str]:
     return [event["event_action"] for event in rest.get(f"{uri}/history").json()["events"]]
 
 
-@pytest.mark.parametrize("item", ["", "/assessors/TASK1"])
+@pytest.mark.parametrize("item", ["{subject}", "{session}", "{session}/assessors/TASK1"])
 def test_status(rest: Rest, session: str, item: str) -> None:
-    """An experiment is active, in quarantine after ``quarantine=true``, active after ``activate=true``."""
-    states = [rest.get(f"{session}{item}/status").text]
+    """An item is active, in quarantine after ``quarantine=true``, and active after ``activate=true``."""
+    uri = item.format(session=session, subject=session.partition("/experiments/")[0])
+    states = [rest.get(f"{uri}/status").text]
     for word in ("quarantine", "activate"):
-        rest.put(session + item, {word: "true"}).raise_for_status()
-        states.append(rest.get(f"{session}{item}/status").text)
+        rest.put(uri, {word: "true"}).raise_for_status()
+        states.append(rest.get(f"{uri}/status").text)
     assert ["active", "quarantine", "active"] == states
 
 
