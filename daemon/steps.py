@@ -141,7 +141,7 @@ def run_until_quiet(
     projects: Sequence[str],
     options: SweepOptions,
     *,
-    pause_s: float = 1.0,
+    pause_s: float,
     shown: Watcher | None = None,
 ) -> list[SweepReport]:
     """Sweep, watch and collect until nothing moves any more; return a report over all sweeps of a project.

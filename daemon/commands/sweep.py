@@ -30,6 +30,9 @@ from cci.daemon.sweep import SweepOptions, SweepReport
 from cci.daemon.workplace import Workplace
 from cci.errors import CciError
 
+#: A person waits: between two looks passes no more than this, in seconds.
+LONGEST_PAUSE_S = 1.0
+
 
 @click.command()
 @click.option("--project", "-p", "projects", multiple=True, help="Only these projects; default: all.")
@@ -123,7 +126,8 @@ def _sweep(
 
         shown = replace(options, progress=show)
         if wait:
-            return run_until_quiet(workplace, projects, shown, shown=show_open)
+            pause_s = min(LONGEST_PAUSE_S, workplace.settings.timing.watch_s)
+            return run_until_quiet(workplace, projects, shown, pause_s=pause_s, shown=show_open)
         return sweep_once(workplace, projects, shown)
 
 

@@ -53,7 +53,7 @@ LEDGER = {"sqlalchemy", "alembic", "pydantic", "requests"}
     ("names", "unneeded"),
     [
         (list(group.HOMES), LIBRARIES | {"pandas", "nibabel", "pyxnat", "alembic"}),
-        (["status", "tasks", "why", "hold", "sweep"], {"apscheduler", "starlette", "granian"}),
+        (["status", "tasks", "why", "hold", "sweep"], {"apscheduler", "granian", "jinja2", "starlette"}),
         (["archive", "explain"], LEDGER),
     ],
     ids=["all", "most", "those without a ledger"],
