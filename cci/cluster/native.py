@@ -91,6 +91,7 @@ MAIL = MappingProxyType({"sge": "-M", "slurm": "mail-user", "pbs": "-M", "lsf": 
 #: What no native option may say, and why: an attempt is one job, found by its name, which runs once.
 _NAME, _ARRAY, _AGAIN = "gives the job another name", "makes many jobs of one", "lets the job run again"
 _WAIT = "changes how the job is submitted"
+_TRY, _UNDO = "only tries whether the job would fit", "undoes all else that is asked for"
 _AWAY = "sends the job to a cluster that is not asked for it"
 RESERVED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -98,6 +99,8 @@ RESERVED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "-N": _NAME,
             "-t": _ARRAY,
             "-r": _AGAIN,
+            "-clear": _UNDO,
+            **dict.fromkeys(("-w v", "-w p"), _TRY),
             **dict.fromkeys(("-sync", "-b", "-now", "-terse", "-verify", "-shell"), _WAIT),
         },
         "slurm": {
@@ -178,7 +181,8 @@ def _split_sge(group: tuple[str, ...]) -> list[Option]:
             for part in filter(None, group[1].split(","))
             for name in (part.partition("=")[0].strip(),)
         ]
-    return [Option(group[0], group)]
+    only_tried = group in {("-w", "v"), ("-w", "p")}
+    return [Option(" ".join(group) if only_tried else group[0], group)]
 
 
 def _split_slurm(group: tuple[str, ...]) -> list[Option]:

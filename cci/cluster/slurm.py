@@ -49,7 +49,7 @@ class SlurmCluster(CommandCluster):
     refusal = re.compile(
         r"Batch job submission failed: "
         r"|sbatch: (error: )?([Uu]nrecognized option|[Ii]nvalid |option .*requires|Unable to open file"
-        r"|.*does not look like|.* is invalid|Memory specification|Can't )"
+        r"|Could not open |.*does not look like|.* is invalid|Memory specification|Can't )"
     )
     unknown_job = re.compile(r"Invalid job id specified")
     verbs = MappingProxyType(

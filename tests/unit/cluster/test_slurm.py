@@ -116,6 +116,7 @@ TRY = 'Try "sbatch --help" for more information'
         ["sbatch: unrecognized option '--foo=3'", TRY],
         ["sbatch: option requires an argument -- 'x'", TRY],
         ["sbatch: error: Unable to open file /jobs/script.sh"],
+        ["sbatch: error: Could not open user environment file /x"],
         ["sbatch: error: This does not look like a batch script.  The first", "sbatch: error: line must"],
     ],
 )
