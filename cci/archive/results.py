@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from cci.archive.errors import Gone
 from cci.archive.tables import Row
 
-#: How many results are kept, and for how long, in seconds.
+#: How many results are kept, of how many rows together (the latest one has as many as it has), and for how
+#: long, in seconds.
 _KEPT = 20
+_KEPT_ROWS = 200_000
 _KEPT_S = 3600.0
 
 
@@ -38,9 +40,13 @@ class ResultCache:
         name = f"search_{secrets.token_hex(8)}"
         with self.lock:
             self.results[name] = result
-            while len(self.results) > _KEPT:
+            while len(self.results) > 1 and not self._fits():
                 self.results.popitem(last=False)
         return name
+
+    def _fits(self) -> bool:
+        rows = sum(len(each.rows) for each in self.results.values())
+        return len(self.results) <= _KEPT and rows <= _KEPT_ROWS
 
     def get(self, name: str) -> Result:
         """Return a kept result.

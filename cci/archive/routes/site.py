@@ -206,8 +206,11 @@ def _texts(body: bytes) -> dict[str, str]:
         account = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the account is not JSON: {error}") from error
-    texts = account if isinstance(account, dict) else {}
-    return {name: check_text(value) for name, value in texts.items() if isinstance(value, str)}
+    words = account if isinstance(account, dict) else {}
+    if words.get("enabled") is False:
+        # to say nothing would leave an account open that somebody believes is closed
+        raise BadRequest("accounts are not disabled here: give it another password")
+    return {name: check_text(value) for name, value in words.items() if isinstance(value, str)}
 
 
 def _account(body: bytes) -> dict[str, str]:

@@ -109,6 +109,14 @@ def test_nested_criteria(rest: Rest, place: str) -> None:
     assert ["S1", "S3"] == sorted(row["subject_label"] for row in rows)
 
 
+@pytest.mark.parametrize("name", ["search", "stored_search"])
+def test_other_names_of_a_search(rest: Rest, place: str, name: str) -> None:
+    """A search document may have the names that saved searches have."""
+    body = document(["SUBJECT_LABEL"], criterion(f"{SUBJECTS}/PROJECT", "=", place)).replace("bundle", name)
+    answer = rest.send("POST", "/data/search", {"format": "json"}, data=body)
+    assert "3" == answer.json()["ResultSet"]["totalRecords"]
+
+
 def test_document_as_a_form(rest: Rest, place: str) -> None:
     """The document may be the file of a form."""
     body = document(["SUBJECT_LABEL"], criterion(f"{SUBJECTS}/PROJECT", "=", place)).encode()

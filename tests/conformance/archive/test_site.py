@@ -155,6 +155,13 @@ def test_own_account(admin: Rest, user: Rest, login: str) -> None:
     assert (403, 404) == (refused, admin.get("/xapi/users/nobody").status_code)
 
 
+def test_account_is_not_disabled(admin: Rest, login: str) -> None:
+    """Who asks for an account to be closed is told that it is not."""
+    uri = f"/xapi/users/{login}"
+    statuses = [admin.put(uri, data=body).status_code for body in ('{"enabled": false}', '{"enabled": true}')]
+    assert ([400, 200], True) == (statuses, admin.get(uri).json()["enabled"])
+
+
 @pytest.mark.parametrize("place", ["/xapi/events", "/xapi/projects/{project}/events"])
 def test_events(admin: Rest, user: Rest, place: str) -> None:
     """The event service says that it is switched off, to administrators and owners; others are refused."""
