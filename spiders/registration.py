@@ -302,7 +302,7 @@ def displacements_mm(matrices: FloatArray, mask: BoolArray, affine: FloatArray) 
     Parameters
     ----------
     matrices
-        Shape (V, 4, 4), world mm.
+        Shape (V, 4, 4), world mm. For the difference of two transforms give ``inv(estimated) @ true``.
     mask
         Shape (X, Y, Z).
     affine
@@ -321,19 +321,6 @@ def displacements_mm(matrices: FloatArray, mask: BoolArray, affine: FloatArray) 
     squares = np.einsum("vij,jk,vik->v", change, moments, change)
     distances: FloatArray = np.sqrt(np.maximum(squares, 0.0))
     return distances
-
-
-def rms_displacement_mm(matrix: FloatArray, mask: BoolArray, affine: FloatArray) -> float:
-    """Return the root mean square distance in mm by which *matrix* moves the voxels of *mask*.
-
-    Parameters
-    ----------
-    matrix
-        Shape (4, 4), world mm. For the difference of two transforms give ``inv(estimated) @ true``.
-    mask, affine
-        As for `displacements_mm`.
-    """
-    return float(displacements_mm(matrix[None], mask, affine)[0])
 
 
 def apply(volume: npt.ArrayLike, affine: FloatArray, matrix: FloatArray, order: int = 3) -> FloatArray:

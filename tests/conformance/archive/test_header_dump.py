@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import xnat
 from pydicom.dataset import Dataset
 from support.dicom import dicom
 from support.fill import Fill
 from support.rest import Rest
-from support.site import Site
 
 URI = "/data/services/dicomdump"
 
@@ -31,12 +28,6 @@ def scan(project: str, fill: Fill) -> str:
     fill.files(scan, "DICOM", {"1.dcm": image(), "2.dcm": b"no image"}, format="DICOM")
     fill.scan(session, "2", type="T1")
     return scan
-
-
-@pytest.fixture
-def connection(site: Site) -> Iterator[Any]:
-    with xnat.connect(site.url, user=site.user, password=site.password) as session:
-        yield session
 
 
 def rows(rest: Rest, scan: str, **parameters: str) -> list[dict[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,6 @@ from support.rest import Rest
 from support.site import Site, new_project_id
 
 CONTENT = b"some content\n"
-
-
-@pytest.fixture
-def connection(site: Site) -> Iterator[Any]:
-    """A connection, logged out at the end; xnatpy caches so much that tests do not share one."""
-    with xnat.connect(site.url, user=site.user, password=site.password) as session:
-        yield session
 
 
 @pytest.fixture

@@ -8,25 +8,16 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import xnat
 from support.dicom import dicom
 from support.fill import Fill
 from support.rest import Rest
 from support.site import Site
 
 CONTENT = b"some content\n"
-
-
-@pytest.fixture
-def connection(site: Site) -> Iterator[Any]:
-    """A connection, logged out at the end; xnatpy caches so much that tests do not share one."""
-    with xnat.connect(site.url, user=site.user, password=site.password) as session:
-        yield session
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def _residual_motion(result: Run) -> FloatArray:
         left = np.linalg.inv(found) @ true
         errors.append(
             (
-                registration.rms_displacement_mm(left, truth.brain_mask, truth.affine),
+                registration.displacements_mm(left[None], truth.brain_mask, truth.affine)[0],
                 registration.rotation_angle_deg(left),
             )
         )

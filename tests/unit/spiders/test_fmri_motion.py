@@ -112,4 +112,4 @@ def test_motion_is_found() -> None:
     motion, _ = fmri_motion.estimate_motion(data.astype(np.float32), AFFINE, mask)
 
     residual: FloatArray = np.linalg.inv(motion.matrices[1]) @ truth
-    assert registration.rms_displacement_mm(residual, mask, AFFINE) == pytest.approx(0.0, abs=0.01)
+    assert registration.displacements_mm(residual[None], mask, AFFINE)[0] == pytest.approx(0.0, abs=0.01)

@@ -19,7 +19,7 @@ from cci.processors.fmri_qa import FmriQaProcessor
 from cci.spiders import fmri_qa, staging
 from cci.spiders.fmri_analysis import Analysis, analyse
 from cci.spiders.fmri_series import Bold
-from cci.spiders.registration import rms_displacement_mm, rotation_angle_deg
+from cci.spiders.registration import displacements_mm, rotation_angle_deg
 
 TARGET = {"project": "P", "subject": "S", "session": "E; $(x)", "scan": "5"}
 EROSION = 3
@@ -55,7 +55,7 @@ def test_motion_is_true(judged: tuple[phantom.Bold, Analysis]) -> None:
     """Residual motion is at most 0.15 on average and 0.3 at worst, in mm over the brain and in degrees."""
     truth, analysis = judged
     residual = [np.linalg.inv(a) @ b for a, b in zip(analysis.motion.matrices, truth.motion, strict=True)]
-    displacement = [rms_displacement_mm(matrix, truth.brain_mask, truth.affine) for matrix in residual]
+    displacement = displacements_mm(np.array(residual), truth.brain_mask, truth.affine)
     angle = [rotation_angle_deg(matrix) for matrix in residual]
 
     for values in (displacement, angle):
@@ -165,7 +165,9 @@ def test_motion_csv_holds_the_matrices(folders: staging.Folders) -> None:
     moved_mm = float(rows(folders.outputs / "TIMESERIES" / "timeseries.csv")[-1]["displacement_mm"])
 
     matrix = np.vstack([last, [0, 0, 0, 1]])
-    assert rms_displacement_mm(matrix, mask.get_fdata() > 0, mask.affine) == pytest.approx(moved_mm, rel=0.05)
+    assert displacements_mm(matrix[None], mask.get_fdata() > 0, mask.affine)[0] == pytest.approx(
+        moved_mm, rel=0.05
+    )
 
 
 def test_without_a_repetition_time_there_are_no_times(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ MIDDLE = registration.world_points(ALL, AFFINE).mean(axis=0)
 def _error(estimated: FloatArray, true: FloatArray) -> tuple[float, float]:
     """Root mean square displacement (mm) and angle (degrees) that are left over."""
     left = np.linalg.inv(estimated) @ true
-    return registration.rms_displacement_mm(left, ALL, AFFINE), registration.rotation_angle_deg(left)
+    return registration.displacements_mm(left[None], ALL, AFFINE)[0], registration.rotation_angle_deg(left)
 
 
 @pytest.mark.parametrize(
@@ -125,4 +125,4 @@ def test_displacement_of_a_shift_is_its_length() -> None:
     """A pure translation moves every voxel by the same distance."""
     shift = registration.rigid_matrix([3.0, 0.0, 4.0, 0.0, 0.0, 0.0])
 
-    assert registration.rms_displacement_mm(shift, ALL, AFFINE) == pytest.approx(5.0)
+    assert registration.displacements_mm(shift[None], ALL, AFFINE)[0] == pytest.approx(5.0)
