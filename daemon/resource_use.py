@@ -55,7 +55,7 @@ def _booked(books: Accounting | None) -> dict[str, Any]:
     if books is None:
         return {}
     return {
-        "wall_s": (books.ended - books.started).total_seconds() if books.started and books.ended else None,
+        "wall_s": _span_s(books),
         "cpu_s": books.cpu_s,
         "peak_memory_mb": books.peak_memory_mb,
         "node": books.node or None,
@@ -64,6 +64,13 @@ def _booked(books: Accounting | None) -> dict[str, Any]:
         "exit_status": books.exit_status,
         "signal": books.signal,
     }
+
+
+def _span_s(books: Accounting) -> float | None:
+    """Return how long a job ran by its books; None if they do not say, or a clock was set back meanwhile."""
+    if books.started is None or books.ended is None or books.ended < books.started:
+        return None
+    return (books.ended - books.started).total_seconds()
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -75,6 +76,11 @@ def test_which_witness_tells(
 ) -> None:
     """The exit record comes first; what it lacks is in the books; what nobody measured is not zero."""
     assert expected == use_of(record, books)
+
+
+def test_a_clock_that_was_set_back() -> None:
+    """Books in which a job ended before it started do not tell how long it ran."""
+    assert use_of(None, replace(BOOKS, ended=START - timedelta(seconds=1)))["wall_s"] is None
 
 
 @pytest.mark.parametrize(
