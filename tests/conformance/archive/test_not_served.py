@@ -73,6 +73,22 @@ def test_groups(client: Rest, place: str) -> None:
     assert ["Owners", "Members", "Collaborators"] == [row["displayname"] for row in rows]
 
 
+@pytest.mark.parametrize("word", ["handler", "requested_screen", "includeHistory", "includeHeaders"])
+def test_pages_of_xnat(client: Rest, place: str, word: str) -> None:
+    """Words that are for XNAT's own pages change nothing."""
+    plain = client.get(place, {"format": "json"}).json()
+    assert plain == client.get(place, {"format": "json", word: "x"}).json()
+
+
+def test_files_in_a_document(client: Rest, place: str) -> None:
+    """What a document says of files is passed over: files come by upload only."""
+    resource = '<xnat:resource xsi:type="xnat:resourceCatalog" label="NEW" URI="/etc/passwd"/>'
+    names = 'xmlns:xnat="http://nrg.wustl.edu/xnat" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    body = f"<xnat:MRSession {names}><xnat:resources>{resource}</xnat:resources></xnat:MRSession>"
+    client.send("PUT", place, data=body, headers={"Content-Type": "text/xml"}).raise_for_status()
+    assert ["Z"] == [row["label"] for row in client.rows(f"{place}/resources")]
+
+
 def test_no_hidden_fields(client: Rest, place: str) -> None:
     """A document has no comments with columns of a database."""
     assert "hidden_fields" not in client.get(place, {"format": "xml"}).text
