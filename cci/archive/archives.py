@@ -40,6 +40,11 @@ class Entry:
     path: Path
 
 
+def is_archive(name: str) -> bool:
+    """Whether a file of this name can be unpacked."""
+    return name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))
+
+
 def unpack(path: Path, name: str, limits: Limits) -> Iterator[tuple[str, Content]]:
     """Yield (relative path, stream) of every file in an archive; each stream is read before the next.
 

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response, StreamingR
 
 from cci.archive.access import check_edit
 from cci.archive.address import Address
-from cci.archive.archives import Entry, pack, unpack
+from cci.archive.archives import Entry, is_archive, pack, unpack
 from cci.archive.call import Call, attachment, table_response, text_response
 from cci.archive.errors import BadRequest, Broken, Missing
 from cci.archive.routes.entrynames import Place, folder_name
@@ -247,7 +247,8 @@ def _new_files(call: Call, address: Address) -> Iterator[NewFile]:
         path = safe_path(address.file.strip("/") or upload.name)
         if upload.name and address.file.endswith("/"):
             path = safe_path(address.file + upload.name)
-        if call.flag("extract"):
+        # as on XNAT what is no archive by its name is stored as it is
+        if call.flag("extract") and is_archive(path):
             yield from _extracted(call, path, upload.blob.name)
         elif upload.blob.size == 0:
             raise Broken("the file is empty")

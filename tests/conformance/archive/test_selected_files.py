@@ -161,6 +161,16 @@ def test_catalog_of_images(rest: Rest, session: str, fill: Fill) -> None:
     assert text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<cat:DCMCatalog ')
 
 
+def test_several_files_of_a_form(rest: Rest, session: str) -> None:
+    """Of the files of a form those that are called as archives are unpacked, others stored as they are."""
+    files = {"a": ("u.zip", zip_bytes({"in/x.txt": b"1"})), "b": ("note.txt", b"2"), "c": ("m.nii.gz", b"3")}
+    answer = rest.send("POST", f"{session}/resources/R/files", {"extract": "true"}, files=files)
+    assert (200, {"in/x.txt", "note.txt", "m.nii.gz"}) == (
+        answer.status_code,
+        set(rest.files(f"{session}/resources/R")),
+    )
+
+
 def test_words_on_a_file(rest: Rest, session: str) -> None:
     """What a client says of a file stands in the list of files."""
     words = {"format": "NIFTI", "content": "MASK", "tags": "a,b"}
