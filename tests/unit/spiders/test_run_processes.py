@@ -200,6 +200,16 @@ def test_the_dead_are_collected(make_job: JobMaker) -> None:
     assert "killed" == record(directory)["cause"]
 
 
+def test_use_of_what_went_away(make_job: JobMaker) -> None:
+    """Processor time counts wherever the command spent it, also in a process that outlived its parent."""
+    burn = "import time\nwhile time.process_time() < 1: pass"
+    away = ESCAPE.format(f'{sys.executable} -c "{burn}"; touch spent')
+    directory = make_job(f"{away}; while [ ! -e spent ]; do sleep 0.1; done")
+    run_job(directory)
+
+    assert (0, True) == (record(directory)["exit_status"], record(directory)["cpu_s"] >= 1)
+
+
 def test_processes_of_others(make_job: JobMaker) -> None:
     """What a site's script started before the runner, and which became our child, is left alone."""
     directory = make_job("exit 0")
