@@ -26,6 +26,8 @@ MODE = 0o700
 #: What an attempt's folder is called.
 NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
 _NOT_SEEN, _ODD = -1, -2
+#: Where the last line of a log is looked for.
+_LAST_BYTES = 8192
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,10 @@ def read_claim(directory: JobDirectory) -> str:
     return plain(str(claim.get("job_id", ""))) if claim else ""
 
 
-def last_line(path: Path, *, look_at: int = 8192) -> str:
+def last_line(path: Path) -> str:
     """Return the last line of a log that is not blank, at most 300 characters of it; '' if there is none."""
     try:
-        lines = plain_files.read_end(path, most=look_at).decode("utf-8", "replace").splitlines()
+        lines = plain_files.read_end(path, most=_LAST_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
     return next((plain(line)[:300] for line in reversed(lines) if line.strip()), "")

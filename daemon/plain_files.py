@@ -63,18 +63,18 @@ def open_below(root: Path, path: str) -> BufferedReader:
         os.close(folder)
 
 
-def read_plain(path: Path, *, most: int = MOST_BYTES) -> bytes:
+def read_plain(path: Path) -> bytes:
     """Return the content of a regular file.
 
     Raises
     ------
     OSError
-        As `open_plain`; EFBIG if it is larger than *most* bytes.
+        As `open_plain`; EFBIG if it is larger than `MOST_BYTES`.
     """
     with open_plain(path) as stream:
-        content = stream.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
+        content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {MOST_BYTES} bytes", str(path))
     return content
 
 

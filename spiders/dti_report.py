@@ -79,6 +79,8 @@ Axes are the world's: x to the right, y to the front, z upwards.
 
 GRADIENTS/rotated.bvec holds the turned gradients for the aligned series, in FSL's convention.
 """
+#: So many dropouts are named in the summary.
+_MOST_DROPOUTS = 8
 #: Title, elevation and azimuth (degrees) of each picture of the gradient sphere.
 SPHERE_VIEWS = (("Gradients, from the front and the right", 20.0, 50.0), ("From above", 90.0, -90.0))
 
@@ -154,8 +156,8 @@ def _acquisition(analysis: Analysis) -> Facts:
     ]
 
 
-def findings(analysis: Analysis, most: int = 8) -> list[str]:
-    """Return what stands out, one sentence each; at most *most* dropouts are named."""
+def findings(analysis: Analysis) -> list[str]:
+    """Return what stands out, one sentence each; not more than a few dropouts are named."""
     lines = []
     if analysis.motion.known:
         far = analysis.displacement_mm
@@ -166,7 +168,7 @@ def findings(analysis: Analysis, most: int = 8) -> list[str]:
     else:
         lines.append("Motion is unknown: too little brain is in view. Volumes are taken as they are.")
     dropouts = analysis.slices.dropout_list
-    named = listed([f"volume {volume}, slice {slice_}" for volume, slice_ in dropouts], most)
+    named = listed([f"volume {volume}, slice {slice_}" for volume, slice_ in dropouts], _MOST_DROPOUTS)
     lines.append(f"Dropouts: {named}." if dropouts else "No slice lost its signal.")
     other = int(np.count_nonzero(analysis.slices.outliers)) - len(dropouts)
     lines.append(f"Further slices with unexpected signal: {other or 'none'}.")

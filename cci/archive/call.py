@@ -22,6 +22,8 @@ from cci.archive.values import timestamp
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _TRUE = frozenset({"true", "1", "yes"})
+#: Streamed answers are sent in pieces of about so many bytes.
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +81,9 @@ class Call:
         """Return a parameter's (last) value."""
         return dict(self.parameters).get(name, default)
 
-    def flag(self, name: str, *, default: bool = False) -> bool:
+    def flag(self, name: str) -> bool:
         """Return a parameter as yes or no."""
-        text = self.get(name)
-        return text.lower() in _TRUE if text else default
+        return self.get(name).lower() in _TRUE
 
     def stamp(self) -> Stamp:
         """Return who writes and when: now."""
@@ -112,12 +113,12 @@ def table_response(
     return StreamingResponse(_coalesce(encoded), media_type=MEDIA_TYPES[form])
 
 
-def _coalesce(chunks: Iterator[bytes], size: int = 1 << 16) -> Iterator[bytes]:
+def _coalesce(chunks: Iterator[bytes]) -> Iterator[bytes]:
     # each piece costs a hop between threads: send few, large ones
     pending: list[bytes] = []
     for chunk in chunks:
         pending.append(chunk)
-        if sum(map(len, pending)) >= size:
+        if sum(map(len, pending)) >= _PIECE:
             yield b"".join(pending)
             pending = []
     if pending:
