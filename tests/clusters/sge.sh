@@ -4,8 +4,7 @@
 #   sge.sh start  [DIR]   install what is missing (as root, on Debian), configure, start, wait for a first job
 #   sge.sh stop   [DIR]   end execd and qmaster by their process ids; jobs and books stay
 #   sge.sh status [DIR]   say what runs; exit 0 if both do
-#   sge.sh restart-qmaster [DIR]   end the qmaster alone and start it again; execd and jobs go on
-#   sge.sh stop-qmaster | start-qmaster [DIR]   the two halves of that
+#   sge.sh stop-qmaster | start-qmaster [DIR]   end the qmaster alone, and start it again; execd and jobs go on
 #   sge.sh restart-execd [DIR]     end execd alone and start it again; it then tells of all jobs that ended;
 #                          returns when a new job has run, if one can
 #   sge.sh env    [DIR]   print what a client needs in its environment, as NAME=VALUE lines
@@ -14,7 +13,7 @@
 # Debian's programs. SGE_SLOTS (8) and SGE_MEMORY (4G) say how much the node has to hand out.
 set -euo pipefail
 
-command=${1:?start, stop, status, env, restart-qmaster, stop-qmaster, start-qmaster or restart-execd}
+command=${1:?start, stop, status, env, stop-qmaster, start-qmaster or restart-execd}
 export SGE_ROOT=${2:-/var/lib/gridengine} SGE_CELL=default
 common=$SGE_ROOT/$SGE_CELL/common
 qmaster_spool=/var/spool/gridengine/qmaster
@@ -200,10 +199,6 @@ stop)
   ;;
 stop-qmaster) end qmaster_pid ;;
 start-qmaster) start_qmaster ;;
-restart-qmaster)
-  end qmaster_pid
-  start_qmaster
-  ;;
 restart-execd)
   end execd_pid
   start_execd

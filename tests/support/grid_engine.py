@@ -49,11 +49,6 @@ class GridEngine:
     slots: int = 8
     memory_mb: int = 4096
 
-    def restart_qmaster(self) -> None:
-        """End the qmaster alone and start it again; jobs go on."""
-        _shaken.append("restarted")
-        _script("restart-qmaster")
-
     def stop_qmaster(self) -> None:
         """End the qmaster alone; no other test may need it meanwhile."""
         _shaken.append("stopped")

@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -20,7 +19,6 @@ from cci.status import Status
 from cci.task import TaskKey
 
 ARCHIVE = "https://xnat.example.org"
-WHEN = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 #: Longer than anything here takes, however busy the machine is.
 PATIENCE_S = 300.0
 #: Forked from a server that has imported what takes long; a fork of the test would share its connections.
