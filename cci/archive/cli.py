@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +124,8 @@ def serve(
         limits=Limits(upload=max_upload_mb << 20),
         database=database,
     )
+    # forms are kept there while they come in: elsewhere it may be memory, and not as large
+    tempfile.tempdir = str(root / "incoming")
     run(app, host, port, tls)
 
 

@@ -91,6 +91,12 @@ class NoService(RequestError):
     status = 424
 
 
+class NoRoom(RequestError):
+    """There is no room left on the archive's disk."""
+
+    status = 507
+
+
 class Broken(RequestError):
     """The server failed, as a real XNAT fails here."""
 

@@ -122,7 +122,7 @@ def _file(connection: Connection, call: Call, place: Place) -> Response:
         # REST sends it, as an attachment
         return RedirectResponse(links.data(links.file(link, path)), 302)
     return FileResponse(
-        call.store.blobs.path(row.blob),
+        call.store.blobs.stored(row.blob),
         media_type=inline.media_type(path),
         headers=inline.headers(path),
         filename=path.rpartition("/")[2],

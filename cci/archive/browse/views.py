@@ -230,7 +230,7 @@ def _tables(connection: Connection, call: Call, place: Place) -> list[Table]:
             continue
         link = links.resource(place.link, row)
         for each in browsing.files(connection, row, Window(words=".csv", limit=_SHEETS)):
-            with call.store.blobs.path(each.blob).open("rb") as stream:
+            with call.store.blobs.stored(each.blob).open("rb") as stream:
                 sheet = read_sheet(stream.read(READ), cut=each.size > READ)
             if sheet is not None:
                 found.append(Table(file=parts.file(link, each), sheet=sheet))

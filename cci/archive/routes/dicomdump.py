@@ -28,7 +28,7 @@ def dump_headers(_site: Site, call: Call) -> Response:
     tags = frozenset(tag_of(value) for name, value in call.parameters if name == "field")
     with call.store.database.read() as connection:
         row = _first_file(connection, find(connection, call.user, address).existing)
-    return table_response(call, HEADERS, dump(call.store.blobs.path(row.blob), tags))
+    return table_response(call, HEADERS, dump(call.store.blobs.stored(row.blob), tags))
 
 
 def _first_file(connection: Connection, scan: Item) -> FileRow:

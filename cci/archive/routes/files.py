@@ -119,14 +119,14 @@ def _download(connection: Connection, call: Call, address: Address) -> Response:
         row = find_file(connection, resource, path)
         if row is not None and call.flag("listContents"):
             uri = f"{resource_uri(connection, resource)}/files/{_as_listed(path)}"
-            return list_entries(call, call.store.blobs.path(row.blob), uri)
+            return list_entries(call, call.store.blobs.stored(row.blob), uri)
         if row is not None:
             return _file_response(call, row)
     packed, entry = split_entry(path)
     for resource in resources if entry else ():
         row = find_file(connection, resource, packed)
         if row is not None:
-            return send_entry(call, call.store.blobs.path(row.blob), entry)
+            return send_entry(call, call.store.blobs.stored(row.blob), entry)
     folder = list(_listed(connection, call, replace(address, file=f"{path}/")))
     if folder:
         return _several(connection, call, address, folder)
@@ -136,7 +136,7 @@ def _download(connection: Connection, call: Call, address: Address) -> Response:
 
 
 def _file_response(call: Call, row: FileRow) -> Response:
-    path = call.store.blobs.path(row.blob)
+    path = call.store.blobs.stored(row.blob)
     stat = path.stat()
     headers = {"Cache-Control": "must-revalidate"}
     if _unchanged(call.headers.get("if-modified-since", ""), stat.st_mtime):
@@ -165,8 +165,9 @@ def _packed(
 ) -> Response:
     structure = call.get("structure").lower()
     folders = {row.pk: folder_name(_place(connection, row), structure, form) for row, _ in pairs}
+    stored = call.store.blobs.stored
     entries = [
-        Entry(name=f"{folders[resource.pk]}/{row.path}", size=row.size, path=call.store.blobs.path(row.blob))
+        Entry(name=f"{folders[resource.pk]}/{row.path}", size=row.size, path=stored(row.blob))
         for resource, row in pairs
     ]
     name = f"{address.resource or address.name}.{form}"

@@ -81,5 +81,8 @@ def _opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     try:
         with open_zip(path, limits) as archive:
             yield archive
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
         raise BadRequest(f"the zip cannot be read: {error}") from error
+    except OSError as error:
+        # of a damaged directory, too; in full it would tell where the file lies
+        raise BadRequest(f"the zip cannot be read: {error.strerror}") from error

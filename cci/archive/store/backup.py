@@ -176,6 +176,8 @@ def _settle(tables: Path, target: Path) -> None:
         for path in folder.iterdir():
             if path.name not in wanted:
                 path.unlink()
-    for path in target.glob("archive.db-*"):
-        path.unlink()
+    # of the older copy, and of backups that were killed
+    for path in (*target.glob(f"{FILE}-*"), *target.glob(f"{FILE}.????????*")):
+        if path != tables:
+            path.unlink()
     tables.rename(target / FILE)

@@ -19,11 +19,14 @@ from typing import IO, Self
 
 from sqlalchemy import delete, insert, select
 
+from cci.archive.errors import Broken, NoRoom
 from cci.archive.store.database import Database
 from cci.archive.store.dialects import Epoch
 from cci.archive.store.schema import loose
 
 _RESERVE = 256
+#: Uploads leave so many bytes of the disk free: without room for the tables nothing could even be deleted.
+_ROOM = 64 << 20
 #: A statement takes so many values and not many more.
 _PART = 10_000
 #: A download that looked its file up just before it was replaced must still find it.
@@ -63,8 +66,17 @@ class Writer:
         self._size = 0
 
     def write(self, data: bytes) -> int:
-        """Append *data*."""
+        """Append *data*.
+
+        Raises
+        ------
+        NoRoom
+            The disk is full.
+        """
         assert self._stream is not None
+        disk = os.fstatvfs(self._stream.fileno())
+        if disk.f_bavail * disk.f_frsize < _ROOM + len(data):
+            raise NoRoom
         self._md5.update(data)
         self._size += len(data)
         return _write_all(self._stream, data)
@@ -141,6 +153,19 @@ class Blobs:
     def path(self, name: str) -> Path:
         """Where the content of this name lies."""
         return content_path(self._root, name)
+
+    def stored(self, name: str) -> Path:
+        """Return where a content lies that a row names.
+
+        Raises
+        ------
+        Broken
+            Somebody has taken it away.
+        """
+        path = self.path(name)
+        if not path.exists():
+            raise Broken("the content of this file is gone from the disk; cci archive check tells which are")
+        return path
 
     def create(self) -> Writer:
         """Begin a new content."""

@@ -43,6 +43,7 @@ def test_upload(client: Rest, *, announced: bool) -> None:
         status = client.http.put(uri, data=body, params={"inbody": "true"}, timeout=60).status_code
     except OSError:
         status = 413  # the connection was closed before all was sent
+    client.http.close()  # nor is it one for the next request
     assert (413, 404) == (status, client.get("/data/projects/P/resources/R/files").status_code)
 
 
