@@ -186,6 +186,20 @@ def read_claim(directory: JobDirectory) -> str:
     return plain(str(claim.get("job_id", ""))) if claim else ""
 
 
+def sees_claim(directory: JobDirectory) -> bool:
+    """Whether this host can tell if the attempt is claimed: a file system may be away, or not mounted.
+
+    A directory that somebody deleted leaves the task's folder; without that, the place itself is not here.
+    """
+    try:
+        plain_files.read_plain(directory.path / "claim")
+    except FileNotFoundError:
+        return directory.path.parent.is_dir()
+    except OSError:
+        return False
+    return True
+
+
 def last_line(path: Path) -> str:
     """Return the last line of a log that is not blank, at most 300 characters of it; '' if there is none."""
     try:

@@ -50,6 +50,8 @@ class Evidence:
     ----------
     claimed_by
         The job id in the attempt's claim, '' if no job ever claimed it.
+    place_seen
+        Whether this host sees the place of the claim; if not, nothing proves that there is none.
     missing_s
         Seconds since the cluster first said that the job is over or unknown.
     found
@@ -72,6 +74,7 @@ class Evidence:
     report: JobReport | None = None
     accounting: Accounting | None = None
     claimed_by: str = ""
+    place_seen: bool = True
     missing_s: float = 0.0
     grace_s: float = 120.0
     last_line: str = ""
@@ -224,6 +227,8 @@ def _by_accounting(evidence: Evidence, books: Accounting) -> Verdict:
 
 def _never_began(evidence: Evidence, books: Accounting) -> Verdict:
     """Say of a job that is over, and whose runner never claimed the attempt, whether it may be run again."""
+    if not evidence.place_seen:
+        return replace(_NOT_PROVED, message="the job's directory cannot be seen here")
     if books.cause in _KILLED:
         told = f"{sentence_of(books.cause)} before it began"
         return Verdict(end=End.FAILED, cause=books.cause, message=_with(told, books.message))

@@ -164,9 +164,8 @@ def _note_lateness(workplace: Workplace, attempt: Attempt, evidence: Evidence, v
                 **facts,
             )
     elif evidence.missing_s > timing.unknown_alert_s:
-        workplace.alerts.tell(
-            ("unknown", attempt.id), "job is unknown for long", seconds=int(evidence.missing_s), **facts
-        )
+        facts |= {"seconds": int(evidence.missing_s), "error": verdict.message}
+        workplace.alerts.tell(("unknown", attempt.id), "job is unknown for long", **facts)
 
 
 def _note_unseen(workplace: Workplace, attempt: Attempt, message: str) -> None:

@@ -58,6 +58,7 @@ def gather(
         report=report,
         accounting=accounting,
         claimed_by=claim,
+        place_seen=bool(claim) or jobdir.sees_claim(directory),
         missing_s=missing_s,
         grace_s=timing.exit_grace_s,
         last_line=jobdir.last_line(log),

@@ -17,6 +17,7 @@ from cci.daemon.jobdir import (
     not_yet_visible,
     read_claim,
     read_exit_record,
+    sees_claim,
     stays_inside,
     write_file,
 )
@@ -135,6 +136,15 @@ def test_an_exit_status_as_text(directory: JobDirectory) -> None:
     leave(directory, {**WHOLE, "exit_status": "0"})
     found = read_exit_record(directory, "n1")
     assert (0, False) == (found and found.exit_status, found is None)
+
+
+def test_where_a_claim_would_be(directory: JobDirectory, tmp_path: Path) -> None:
+    """That there is no claim is seen in the task's folder; a place that is not here tells nothing."""
+    deleted, away = (JobDirectory(tmp_path / name) for name in ("deleted", "gone/task/1"))
+    odd = JobDirectory(tmp_path / "odd")
+    (odd.path / "claim").mkdir(parents=True)
+
+    assert [True, True, False, False] == [sees_claim(one) for one in (directory, deleted, away, odd)]
 
 
 #: Paths that a node might list, and whether they stay below the folder of their resource.

@@ -69,7 +69,7 @@ NO_CAUSE = (
     *("no word of how", "status 0", "status 1", "status 113", "signal 11", "status 137", "could not start"),
 )
 WORDS = {"gone": GONE, "no cause": NO_CAUSE}
-CLAIMS = {"–": "", "this job": "42", "another job": "41"}
+CLAIMS = {"–": "", "this job": "42", "another job": "41", "no place": ""}
 LATENESS = {"late": GRACE_S, "not late": GRACE_S - 1}
 VOCABULARY: tuple[Mapping[str, object], ...] = (RECORDS, REPORTS, BOOKS, CLAIMS, LATENESS, OUTPUTS)
 ENDS = {
@@ -112,6 +112,7 @@ def evidence(case: Case) -> Evidence:
         report=REPORTS[cluster],
         accounting=BOOKS[books],
         claimed_by=CLAIMS[claim],
+        place_seen=claim != "no place",
         missing_s=LATENESS[late],
         grace_s=GRACE_S,
         found=OUTPUTS[outputs],

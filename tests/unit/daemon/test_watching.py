@@ -211,6 +211,22 @@ def test_outputs_that_never_appear(scene: Scene) -> None:
     assert "lost-output" == scene.now().cause
 
 
+def test_a_work_directory_that_is_not_there(scene: Scene) -> None:
+    """While the file system is not mounted here no job is taken for one that never began, or run again."""
+    scene.end(exit_status=3)
+    place, elsewhere = scene.directory.parent, scene.directory.parent.with_name("unmounted")
+    place.rename(elsewhere)
+    scene.cluster.state, scene.cluster.books = JobState.ENDED, Accounting(exit_status=3)
+    scene.look()
+    scene.change(missing_since=datetime.now(UTC) - timedelta(seconds=2000))
+    told, during = scene.look(3), scene.task()[0]
+    elsewhere.rename(place)
+    scene.look()
+
+    assert (["job is unknown for long"], Status.JOB_RUNNING) == (told, during)
+    assert (Status.JOB_ERROR, "exit-3") == (scene.task()[0], scene.now().cause)
+
+
 def test_a_record_that_appears_late(scene: Scene) -> None:
     """A job that the cluster calls over waits for its record, and for the books after that."""
     scene.claim()
