@@ -1,4 +1,4 @@
-"""What the acceptance tests share: one archive for all that do not break it, and a lab for each test."""
+"""What the acceptance tests share: an archive for all that do not break it, a lab for each, batch systems."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.archive import RunningArchive, running_archive
+from support.batch_systems import BATCH_SYSTEMS, BatchSystem
 from support.lab import Lab, MakeLab
 
 
@@ -45,3 +46,9 @@ def make_lab(archive: RunningArchive, tmp_path: Path) -> Iterator[MakeLab]:
 def lab(make_lab: MakeLab) -> Lab:
     """A lab with one trivial scan processor."""
     return make_lab()
+
+
+@pytest.fixture(params=sorted(BATCH_SYSTEMS))
+def system(request: pytest.FixtureRequest) -> BatchSystem:
+    """Use one batch system; skip where it cannot be had."""
+    return BATCH_SYSTEMS[request.param]()

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from support.batch_systems import (
-    BATCH_SYSTEMS,
     BatchSystem,
     jobs_of,
     kill_all,
@@ -32,12 +31,6 @@ from cci.daemon.workplace import configured_cluster
 from cci.settings import load
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(params=sorted(BATCH_SYSTEMS))
-def system(request: pytest.FixtureRequest) -> BatchSystem:
-    """Use one batch system; skip where it cannot be had."""
-    return BATCH_SYSTEMS[request.param]()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.batch_systems import BATCH_SYSTEMS, BatchSystem, kill_all, use
+from support.batch_systems import BatchSystem, kill_all, use
 from support.lab import Lab, MakeLab
 from support.waiting import wait_until
 
@@ -14,12 +14,6 @@ from cci.daemon.workplace import configured_cluster
 from cci.settings import load
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(params=sorted(BATCH_SYSTEMS))
-def system(request: pytest.FixtureRequest) -> BatchSystem:
-    """Use one batch system; skip where it cannot be had."""
-    return BATCH_SYSTEMS[request.param]()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.batch_systems import BATCH_SYSTEMS, BatchSystem, kill_all, use
+from support.batch_systems import BatchSystem, kill_all, use
 from support.lab import Lab, MakeLab
 
 pytestmark = pytest.mark.slow
@@ -16,12 +16,6 @@ WORDS = {
     "sge": ("-v LEVEL={},{}=1", "NSLOTS=2"),
     "slurm": ("--export=ALL,LEVEL={},{}=1", "SLURM_CPUS_PER_TASK=2"),
 }
-
-
-@pytest.fixture(params=sorted(BATCH_SYSTEMS))
-def system(request: pytest.FixtureRequest) -> BatchSystem:
-    """Use one batch system; skip where it cannot be had."""
-    return BATCH_SYSTEMS[request.param]()
 
 
 @pytest.fixture

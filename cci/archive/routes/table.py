@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cci.archive.routes import customfields, dicomdump, favorites, importing, search, site
+from cci.archive.routes import customfields, dicomdump, favorites, importing, search, site, users
 from cci.archive.routes.eventservice import EVENT_ROUTES
 from cci.archive.routes.site import SiteHandler
 
@@ -12,7 +12,7 @@ DATA_ROUTES: dict[str, dict[str, SiteHandler]] = {
     "auth": {"GET": site.who},
     "version": {"GET": site.no_version},
     "user/{login}/sessions": {"GET": site.count_sessions},
-    "users": {"GET": site.list_users},
+    "users": {"GET": users.list_users},
     "users/favorites/{kind}": {"GET": favorites.list_favorites},
     "users/favorites/{kind}/{project}": {
         "PUT": favorites.put_favorite,
@@ -58,11 +58,11 @@ OTHER_ROUTES: dict[str, dict[str, SiteHandler]] = {
     "/xapi/schemas": {"GET": site.schema_list},
     "/xapi/schemas/{name:path}": {"GET": site.schema},
     "/schemas/{name:path}": {"GET": site.schema},
-    "/xapi/users": {"GET": site.user_names, "POST": site.create_user},
-    "/xapi/users/username": {"GET": site.user_name},
-    "/xapi/users/{login}": {"GET": site.get_user, "PUT": site.put_user},
+    "/xapi/users": {"GET": users.user_names, "POST": users.create_user},
+    "/xapi/users/username": {"GET": users.user_name},
+    "/xapi/users/{login}": {"GET": users.get_user, "PUT": users.put_user},
     "/xapi/users/active/{login}": {"DELETE": site.end_sessions},
-    "/xapi/access/projects": {"GET": site.project_access},
+    "/xapi/access/projects": {"GET": users.project_access},
     "/xapi/custom-fields/{path:path}": {
         "GET": customfields.get_fields,
         "PUT": customfields.put_fields,

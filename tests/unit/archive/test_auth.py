@@ -10,7 +10,8 @@ import pytest
 from cci.archive.auth import GUEST, IDLE_S, Authenticator, Login
 from cci.archive.call import Call
 from cci.archive.errors import NoRight, Unauthorized
-from cci.archive.routes.site import Site, SiteHandler, count_sessions, issue_token, list_users, user_names
+from cci.archive.routes.site import Site, SiteHandler, count_sessions, issue_token
+from cci.archive.routes.users import list_users, user_names
 from cci.archive.setup import ensure_administrator
 from cci.archive.store.accounts import hash_password, password_matches, set_password
 from cci.archive.store.store import Store
