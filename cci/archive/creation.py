@@ -32,6 +32,8 @@ _ID = re.compile(r"[A-Za-z0-9_-]+")
 _PARTS = {"scans": Family.SCAN, "reconstructions": Family.RECONSTRUCTION}
 #: Kinds of experiments that belong to a subject itself.
 _OF_SUBJECTS = frozenset({"session", "subject"})
+#: Fields without which the schemas, ours as XNAT's, have no item of a type.
+_REQUIRED = {"xnat:qcManualAssessorData": "pass"}
 _EXPECTED = {
     "projects": (Node.PROJECT,),
     "subjects": (Node.SUBJECT,),
@@ -186,6 +188,9 @@ class Creator:
         return self._created(Family.SUBJECT, pk).item
 
     def _create_assessor(self, session: Item, wanted: Wanted, each: DataType) -> Outcome:
+        required = _REQUIRED.get(each.name, "")
+        if required and not wanted.changes.fields.get(required):
+            raise BadRequest(f"{each.name} has no {required}, which it must have")
         row = self._experiment_row(wanted, each)
         parents = {
             "project_pk": session.project_pk,

@@ -164,3 +164,10 @@ def test_demographics(rest: Rest, project: str, alias: str, value: str) -> None:
     rest.put(f"/data/projects/{project}/subjects/S1", {alias: value})
     (row,) = rest.rows(f"/data/projects/{project}/subjects", {"columns": f"ID,{alias}"})
     assert value == row[alias]
+
+
+def test_required_field(rest: Rest, session: str) -> None:
+    """A manual QC without its result is refused, as the schema has none."""
+    uri, kind = f"{session}/assessors/QC1", "xnat:qcManualAssessorData"
+    refused = rest.put(uri, {"xsiType": kind, f"{kind}/comments": "c"}).status_code
+    assert (400, 201) == (refused, rest.put(uri, {"xsiType": kind, f"{kind}/pass": "true"}).status_code)
