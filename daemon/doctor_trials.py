@@ -69,6 +69,12 @@ class Seen:
     record: ExitRecord | None = None
     books: Accounting | None = None
 
+    def is_whole(self, *, killed: bool) -> bool:
+        """Whether both witnesses have spoken; a job that was killed may leave no record: it had not begun."""
+        if self.books is None:
+            return False
+        return self.record is not None or (killed and bool(self.books.cause))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attached:
@@ -115,6 +121,7 @@ class _Trial:
     seen: Seen = field(default_factory=Seen)
     nonce: str = ""
     over_since: float | None = None
+    killed: bool = False
 
     def note(self, report: JobReport) -> None:
         states = self.seen.states
@@ -130,8 +137,7 @@ class _Trial:
         if self.over_since is None:
             return False
         waited_s = now - self.over_since
-        has_record, has_books = self.seen.record is not None, self.seen.books is not None
-        return (has_record and has_books) or waited_s > (RECORD_S if has_books else BOOKS_S)
+        return self.seen.is_whole(killed=self.killed) or waited_s > (RECORD_S if self.seen.books else BOOKS_S)
 
 
 def run_trials(open_: Callable[[], Cluster], terms: Terms, work_dir: Path, *, patience_s: float) -> Proofs:
@@ -279,6 +285,7 @@ class _Run:
         seen = self.killed.seen
         if self.attached is None and seen.job is not None and JobState.RUNNING in seen.states:
             self.attached = self._attach(seen.job)
+            self.killed.killed = True
             with self._told(self.killed):
                 self.cluster.kill(seen.job)
 

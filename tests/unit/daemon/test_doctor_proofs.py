@@ -61,6 +61,23 @@ def test_everything_works() -> None:
     assert [] == [one.hint for one in found if one.hint]
 
 
+@pytest.mark.parametrize(
+    ("seen", "killed", "expected"),
+    [
+        (STARTED, True, False),
+        (replace(STARTED, record=ExitRecord(nonce="n")), True, False),
+        (ended(0), False, True),
+        (replace(STARTED, books=Accounting(cause="out-of-memory")), False, False),
+        (replace(STARTED, books=Accounting(cause="killed-by-user")), True, True),
+        (replace(STARTED, books=Accounting(exit_status=143)), True, False),
+    ],
+    ids=["runs", "no books", "both", "no record", "killed by the books", "books without a cause"],
+)
+def test_how_long_witnesses_are_waited_for(seen: Seen, killed: bool, expected: bool) -> None:
+    """Record and books are waited for; of a job that was killed, books that name the cause are enough."""
+    assert expected == seen.is_whole(killed=killed)
+
+
 #: What was seen of the first job, the verdict, and words of the line and of its hint.
 FIRST: dict[str, tuple[Seen, str, str, str]] = {
     "refused": (
