@@ -18,7 +18,7 @@ import structlog
 from cci.cluster.base import Cluster, JobRef
 from cci.daemon import absence, caps, ownership, pacing, retrying, staging
 from cci.daemon.asking import script_form
-from cci.daemon.jobdir import JobDirectory
+from cci.daemon.jobdir import JobDirectory, read_claim
 from cci.daemon.ledger import Attempt, LeaseLost, LedgerUnavailable, Stage, TaskEntry
 from cci.daemon.order import Order, from_json
 from cci.daemon.outages import is_full, is_outage
@@ -139,13 +139,24 @@ def _ready(work: Work) -> Work:
         _stage(work)
     else:
         # the last process was cut between announcing and noting the job: look for it first
-        with absence.noted(work.workplace, work.attempt.cluster):
-            job = work.cluster.find(staging.job_name(work.attempt, work.order))
+        job = _claimed(work) or _found(work)
         if job is not None:
             return replace(work, job=job)
     _demand_room(work)
     pacing.wait_for_turn(work.workplace, work.attempt.cluster)
     return work
+
+
+def _claimed(work: Work) -> JobRef | None:
+    """Return the job that has claimed the attempt, if one has: a cluster may have forgotten it by now."""
+    claim = read_claim(JobDirectory(Path(work.attempt.directory)))
+    return JobRef(claim, staging.job_name(work.attempt, work.order)) if claim else None
+
+
+def _found(work: Work) -> JobRef | None:
+    """Return the job that the cluster has by the attempt's name, None if it proves that there is none."""
+    with absence.noted(work.workplace, work.attempt.cluster):
+        return work.cluster.find(staging.job_name(work.attempt, work.order))
 
 
 def _demand_room(work: Work) -> None:

@@ -173,6 +173,16 @@ def with_other_settings(place: Workplace) -> None:
     place.settings = replace(place.settings, clusters={"standin": LocalClusterSettings(slots=3)})
 
 
+def test_a_job_that_has_begun_is_known_by_its_claim(place: Workplace) -> None:
+    """A job that ran before its id was noted is not submitted again, though its cluster has forgotten it."""
+    attempt = announced(place)
+    (Path(attempt.directory) / "claim").write_text('{"job_id": "77"}', encoding="ascii")
+    cluster_of(place).away = True
+    events = told(place, attempt)
+
+    assert ([], Stage.SUBMITTED, "77") == (events, now(place, attempt).state, now(place, attempt).job_id)
+
+
 def test_other_settings_begin_anew(place: Workplace) -> None:
     """A refused attempt is given up when the settings change, and not before."""
     attempt = announced(place)
