@@ -32,6 +32,7 @@ from cci.archive.setup import ensure_administrator
 from cci.archive.store.store import Store
 
 _METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE"]
+_READS = frozenset({"GET", "HEAD"})
 _BROWSERS = ("MSIE", "Mozilla", "AppleWebKit", "Opera")
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Call], Response]
@@ -169,6 +170,7 @@ def _login(world: Site) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         if request.method not in {"PUT", "POST"}:
             raise NotAllowed(f"{request.method} is not allowed here")
+        _check_sender(request)
         call = await _call(world, request, Login(user=GUEST))
         return await run_sync(site.form_login, world, call, limiter=world.trying)
 
@@ -271,10 +273,18 @@ def _is_new(world: Site, request: Request) -> bool:
 
 def _login_of(world: Site, request: Request, *, fresh: bool = False) -> Login:
     authorization = request.headers.get("authorization", "")
+    if not authorization:
+        _check_sender(request)
     login = world.auth.identify(authorization, request.cookies.get("JSESSIONID", ""), fresh=fresh)
     request.scope[journal.USER] = login.user.login
     request.scope[journal.COOKIE] = login.session_id if login.new else ""
     return login
+
+
+def _check_sender(request: Request) -> None:
+    """Refuse a write that another site sends with a cookie, where the browser says so."""
+    if request.method not in _READS and not browse.is_own_form(request.headers):
+        raise NoRight("another site sent this")
 
 
 def _small_call(world: Site, request: Request, login: Login, content: bytes, *, files: bool) -> Call:

@@ -6,7 +6,8 @@ apart by the same parser and needs the same rights. What clients see of the arch
 
 from __future__ import annotations
 
+from cci.archive.browse.guard import is_own_form
 from cci.archive.browse.links import ROOT
 from cci.archive.browse.routes import routes, wants_pages
 
-__all__ = ["ROOT", "routes", "wants_pages"]
+__all__ = ["ROOT", "is_own_form", "routes", "wants_pages"]

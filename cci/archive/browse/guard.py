@@ -1,7 +1,8 @@
 """What keeps the pages from being used against who looks at them: headers, and who may send a form.
 
-The session cookie is HttpOnly and SameSite=Lax, so another site's form comes without it. The two forms that
-change something (login, logout) are refused as well if the browser says that another site sent them.
+The session cookie is HttpOnly and SameSite=Lax, so another site's form comes without it. Forms that change
+something, and all writes that come with a cookie alone, are refused as well if the browser says that another
+site sent them.
 """
 
 from __future__ import annotations

@@ -157,7 +157,16 @@ _BODIES = st.one_of(
     st.binary(max_size=60),
     _XML,
     st.sampled_from(
-        [b"{}", b"[1]", b"[" * 100_000, b'{"username": 3}', b'["/archive/projects/P"]', b"a=b&c"]
+        [
+            b'{"username": "eve", "password": "\\ud800"}',
+            b'{"username": "eve", "email": "\\u0000"}',
+            b"{}",
+            b"[1]",
+            b"[" * 100_000,
+            b'{"username": 3}',
+            b'["/archive/projects/P"]',
+            b"a=b&c",
+        ]
     ),
     st.sampled_from([zip_bytes({"a": b"b"}), zip_bytes({"a": b"b"})[:-4], dicom(), dicom()[:300]]),
 )
