@@ -181,6 +181,20 @@ def fetch(connection: Connection, listing: Listing, make: Callable[[Table], T]) 
         return without
 
 
+def knows_type(connection: Connection, xsi_type: str) -> bool:
+    """Whether the archive has a data type, by its own list of them.
+
+    Raises
+    ------
+    Unreachable, Malformed, LoginRefused, Forbidden, NotFound, Refused
+        As the archive answers.
+    """
+    read = csv_reader(("element_name",), list)
+    params = {"format": "csv"}
+    rows = connection.get("/data/search/elements", read, kind=Kind.CSV, params=params, patient=True)
+    return xsi_type.lower() in {row["element_name"].lower() for row in rows}
+
+
 def _is_an_answer(error: ArchiveError) -> bool:
     """Whether the archive itself said so: what breaks on the wire or in parsing has a cause."""
     return error.__cause__ is None

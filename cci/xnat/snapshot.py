@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
-from cci.errors import Forbidden, NotFound, Refused
+from cci.errors import Forbidden, Malformed, NotFound, Refused
 from cci.model import Assessor, Project
 from cci.xnat import assemble, listings, uris
 from cci.xnat.answers import Answer, Kind, read_json
@@ -189,6 +189,11 @@ def _all_assessors(
             listing = listings.assessors(project_id, xsi_type, of_subject=of_subject)
             found += listings.fetch(connection, listing, gather)
         except Refused:
+            missing.add(xsi_type)
+        except Malformed:
+            # an XNAT answers with nothing at all: that may be an outage, too
+            if listings.knows_type(connection, xsi_type):
+                raise
             missing.add(xsi_type)
     return found
 
