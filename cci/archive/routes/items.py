@@ -26,7 +26,7 @@ from cci.archive.typedefs import REGISTRY
 from cci.archive.types import Family
 from cci.archive.whole import read_document
 from cci.archive.writedoc import DocumentWriter
-from cci.archive.xmlread import parse_document
+from cci.archive.xmlread import Parsed, parse_document
 from cci.archive.xmlsafe import is_xml
 from cci.archive.xmlwrite import document_xml
 
@@ -90,12 +90,18 @@ def said(call: Call, collection: str) -> Changes:
     NeedContents
         It does not even say of which type the item is.
     """
-    parsed = parse_document(call.body) if is_document(call) else None
-    each = parsed.data_type if parsed is not None else type_named(call.parameters, collection)
+    if is_document(call):
+        return _document(call, collection).changes
+    each = type_named(call.parameters, collection)
     if each is None:
         raise NeedContents
-    by_parameters = read_changes(call.parameters, collection, each)
-    return by_parameters if parsed is None else parsed.changes.below(by_parameters)
+    return read_changes(call.parameters, collection, each)
+
+
+def _document(call: Call, collection: str) -> Parsed:
+    parsed = parse_document(call.body)
+    by_parameters = read_changes(call.parameters, collection, parsed.data_type)
+    return replace(parsed, changes=parsed.changes.below(by_parameters))
 
 
 def _replaces(call: Call) -> bool:
@@ -111,7 +117,7 @@ def _put_response(address: Address, outcome: Outcome) -> Response:
 def _write(connection: Connection, call: Call, address: Address, found: Found) -> Outcome:
     creator = Creator(connection, call.user, call.stamp(), call.store.site)
     if is_document(call):
-        parsed = replace(parse_document(call.body), changes=said(call, address.level))
+        parsed = _document(call, address.level)
         writer = DocumentWriter(connection, creator, call.stamp(), replace_children=_replaces(call))
         return writer.write(address, found, parsed, accessibility=_accessibility(call, address))
     wanted = wanted_by_parameters(call, address, found)
