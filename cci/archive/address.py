@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from cci.archive.errors import BadRequest
 
@@ -26,6 +27,8 @@ _FIELD = {
 }
 _GROUPED = frozenset({"assessors", "reconstructions"})
 _SHAREABLE = frozenset({"subjects", "experiments", "assessors"})
+#: Attributes of an address that is being read, by name.
+Parts = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ class Address:
 
     def member(self, collection: str, name: str) -> Address:
         """Return the address of a member of one of this item's collections."""
-        return _step(replace(self, collection=""), collection, name)
+        return replace(self, collection="", **_step(collection, name))
 
     @property
     def name(self) -> str:
@@ -81,54 +84,57 @@ def parse_address(path: str) -> Address:
         Something other than ``files`` follows a resource.
     """
     segments = [segment for segment in path.split("/") if segment]
-    return _items(Address(), segments, folder=path.endswith("/"))
+    return Address(**_items(segments, folder=path.endswith("/")))
 
 
-def _items(address: Address, rest: Sequence[str], *, folder: bool) -> Address:
+def _items(rest: Sequence[str], *, folder: bool) -> Parts:
+    parts: Parts = {}
     while rest:
         head = rest[0]
-        if head not in _collections(address):
-            return _tail(address, rest, folder=folder)
+        if head not in _collections(parts):
+            return {**parts, **_tail(parts.get("level", ""), rest, folder=folder)}
         if len(rest) == 1:
-            return replace(address, collection=head)
-        address = _step(address, head, rest[1])
+            return {**parts, "collection": head}
+        parts = {**parts, **_step(head, rest[1])}
         rest = rest[2:]
-        if address.level in _GROUPED and rest and rest[0] in {"in", "out"}:
-            address, rest = replace(address, grouping=rest[0]), rest[1:]
-    return address
+        if head in _GROUPED and rest and rest[0] in {"in", "out"}:
+            parts["grouping"], rest = rest[0], rest[1:]
+    return parts
 
 
-def _step(address: Address, collection: str, name: str) -> Address:
-    grouping = "out" if collection in _GROUPED else ""
-    named = {_FIELD[collection]: name}
-    return replace(address, level=collection, grouping=grouping, **named)  # type: ignore[arg-type]  # str fields
+def _step(collection: str, name: str) -> Parts:
+    return {
+        _FIELD[collection]: name,
+        "level": collection,
+        "grouping": "out" if collection in _GROUPED else "",
+    }
 
 
-def _collections(address: Address) -> Sequence[str]:
-    through_project = address.level == "experiments" and address.project and not address.subject
-    return () if through_project else _CHILDREN.get(address.level, ())
+def _collections(parts: Parts) -> Sequence[str]:
+    level = parts.get("level", "")
+    through_project = level == "experiments" and "project" in parts and "subject" not in parts
+    return () if through_project else _CHILDREN.get(level, ())
 
 
-def _tail(address: Address, rest: Sequence[str], *, folder: bool) -> Address:
+def _tail(level: str, rest: Sequence[str], *, folder: bool) -> Parts:
     head = rest[0]
-    if head == "resources" and address.level:
-        return _resource(address, rest[1:], folder=folder)
-    if head == "files" and address.level:
-        return replace(address, collection="files", file=_file(rest[1:], folder=folder))
-    if head == "projects" and address.level in _SHAREABLE and len(rest) <= 2:
-        return replace(address, collection="shares", share="".join(rest[1:]))
-    return replace(address, extra=tuple(rest))
+    if head == "resources" and level:
+        return _resource(rest[1:], folder=folder)
+    if head == "files" and level:
+        return {"collection": "files", "file": _file(rest[1:], folder=folder)}
+    if head == "projects" and level in _SHAREABLE and len(rest) <= 2:
+        return {"collection": "shares", "share": "".join(rest[1:])}
+    return {"extra": tuple(rest)}
 
 
-def _resource(address: Address, rest: Sequence[str], *, folder: bool) -> Address:
+def _resource(rest: Sequence[str], *, folder: bool) -> Parts:
     if not rest:
-        return replace(address, collection="resources")
-    address = replace(address, collection="resources", resource=rest[0])
+        return {"collection": "resources"}
     if len(rest) == 1:
-        return address
+        return {"collection": "resources", "resource": rest[0]}
     if rest[1] != "files":
         raise BadRequest(f"a resource has files and nothing else, not {rest[1]}")
-    return replace(address, collection="files", file=_file(rest[2:], folder=folder))
+    return {"collection": "files", "resource": rest[0], "file": _file(rest[2:], folder=folder)}
 
 
 def _file(rest: Sequence[str], *, folder: bool) -> str:

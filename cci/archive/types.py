@@ -110,6 +110,10 @@ class Registry:
         self._types = {each.name.lower(): each for each in types}
         self._by_proper = {each.proper.lower(): each for each in types if not each.abstract}
         self._fields = {name: self._collect(each) for name, each in self._types.items()}
+        self._above = {
+            name: frozenset(up.name.lower() for up in self.lineage(each))
+            for name, each in self._types.items()
+        }
         self._below = {name: self._descendants(each) for name, each in self._types.items()}
 
     def __iter__(self) -> Iterator[DataType]:
@@ -145,8 +149,7 @@ class Registry:
 
     def is_a(self, name: str, ancestor: str) -> bool:
         """Whether the first type is the second one or extends it."""
-        each = self.find(name)
-        return each is not None and any(up.name.lower() == ancestor.lower() for up in self.lineage(each))
+        return ancestor.lower() in self._above.get(name.lower(), ())
 
     def concrete(self, each: DataType) -> tuple[str, ...]:
         """Names of the types that items of this type can have: itself and everything below it."""
@@ -165,6 +168,9 @@ class Registry:
     def _collect(self, each: DataType) -> dict[str, Field]:
         ancestors = reversed(list(self.lineage(each)))
         return {field.path.lower(): field for up in ancestors for field in up.own_fields}
+
+    def _ancestors(self, each: DataType) -> frozenset[str]:
+        return frozenset(up.name.lower() for up in self.lineage(each))
 
     def _descendants(self, each: DataType) -> tuple[str, ...]:
         return tuple(low.name for low in self if self.is_a(low.name, each.name))

@@ -112,14 +112,14 @@ def project_ids(connection: Connection, keys: frozenset[int]) -> list[str]:
 
 @cache
 def _project_by_id() -> Prepared:
-    return Prepared(select(schema.project).where(schema.project.c.id == bindparam("name")))
+    return Prepared(select(*_kept(schema.project)).where(schema.project.c.id == bindparam("name")))
 
 
 @cache
 def _project_by_alias() -> Prepared:
     # apart from the other: this one reads every project there is
     alias = JsonText(schema.project.c.data, "aliases/alias")
-    return Prepared(select(schema.project).where(alias == bindparam("name", type_=Text)))
+    return Prepared(select(*_kept(schema.project)).where(alias == bindparam("name", type_=Text)))
 
 
 def find_subject(connection: Connection, name: str, project: Item | None = None) -> Item | None:
@@ -158,7 +158,7 @@ def find_part(connection: Connection, family: Family, name: str, session: Item) 
 def _part_query(family: Family) -> Prepared:
     table = _TABLES[family]
     here = (table.c.session_pk == bindparam("session"), table.c.id == bindparam("name"))
-    return Prepared(select(table).where(*here))
+    return Prepared(select(*_kept(table)).where(*here))
 
 
 def parts_of(connection: Connection, family: Family, session: Item) -> list[Item]:
@@ -239,9 +239,14 @@ def part_item(family: Family, row: Mapping[Any, Any], session: Item) -> Item:
 _FIXED_TYPE = {Family.SUBJECT: "xnat:subjectData", Family.PROJECT: "xnat:projectData"}
 
 
+def _kept(table: Table) -> list[Column[Any]]:
+    """Columns of a table without those that only repeat a field."""
+    return [column for column in table.c if column.computed is None]
+
+
 def _owned(table: Table) -> Select[Any]:
     owner = schema.project.c.id.label("project")
-    return select(table, owner, owner.label("place")).join(
+    return select(*_kept(table), owner, owner.label("place")).join(
         schema.project, schema.project.c.pk == table.c.project_pk
     )
 
@@ -273,7 +278,7 @@ def _seen_query(family: Family) -> Prepared:
     table, (place, key) = _TABLES[family], PLACES[family]
     owner = schema.project.c.id.label("project")
     here, name = bindparam("place_pk", type_=Integer), bindparam("name", type_=Text)
-    columns = [column for column in table.c if column.name != "label"]
+    columns = [column for column in _kept(table) if column.name != "label"]
     # an id is looked up before a label; both in one statement
     by_id = select(table.c.pk).join(place, and_(key == table.c.pk, place.c.project_pk == here))
     by_label = select(key).where(place.c.project_pk == here, place.c.label == name)

@@ -47,30 +47,27 @@ class SqliteDatabase(Database):
     def connect(self) -> Connection:
         """Open a reader for a caller who closes it itself (a listing that is being streamed)."""
         connection = self._engine.connect()
-        connection.exec_driver_sql("BEGIN")
+        _say(connection, "BEGIN")
         return connection
 
     def _begin_write(self, connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _say(connection, "BEGIN IMMEDIATE")
 
     def _commit(self, connection: Connection) -> None:
         # the driver's own is silent where SQLite has given the transaction up, as it does on a full disk
-        connection.exec_driver_sql("COMMIT")
+        _say(connection, "COMMIT")
         connection.commit()
 
     @contextmanager
     def _savepoint(self, connection: Connection) -> Iterator[None]:
-        # past SQLAlchemy, which takes as long for it as for a whole statement
-        cursor = connection.connection.cursor()
-        cursor.execute("SAVEPOINT part")
+        _say(connection, "SAVEPOINT part")
         try:
             yield
         except BaseException:
-            cursor.execute("ROLLBACK TO part")
+            _say(connection, "ROLLBACK TO part")
             raise
         finally:
-            cursor.execute("RELEASE part")
-            cursor.close()
+            _say(connection, "RELEASE part")
 
     @contextmanager
     def part(self) -> Iterator[None]:
@@ -97,6 +94,13 @@ class SqliteDatabase(Database):
                 f"{path} has schema version {version}, this archive needs {SCHEMA_VERSION}",
                 hint="serve the archive once with this version: that brings it up to date",
             )
+
+
+def _say(connection: Connection, word: str) -> None:
+    # past SQLAlchemy, which takes as long for it as for a whole statement
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute(word)
 
 
 def _bring_up_to_date(connection: Connection, version: int) -> None:

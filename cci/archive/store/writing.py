@@ -135,6 +135,11 @@ def save(
 
 def touch(connection: Connection, item: Item, stamp: Stamp) -> None:
     """Stamp an item and everything above it as changed below."""
+    if item.kind == "image":
+        both = _touching_both()
+        both.run(connection, key=item.pk, session=item.session_pk, now=stamp.now)
+        _touch_above(connection, item.subject_pk, None, stamp)
+        return
     _touching(item.family).run(connection, key=item.pk, now=stamp.now)
     _touch_above_item(connection, item, stamp)
 
@@ -160,6 +165,13 @@ def _saving(family: Family, columns: tuple[str, ...]) -> Prepared:
 def _touching(family: Family) -> Prepared:
     table = table_of(family)
     touching = update(table).where(table.c.pk == bindparam("key"))
+    return Prepared(touching.values(touched_at=bindparam("now")))
+
+
+@cache
+def _touching_both() -> Prepared:
+    table = schema.experiment
+    touching = update(table).where(table.c.pk.in_((bindparam("key"), bindparam("session"))))
     return Prepared(touching.values(touched_at=bindparam("now")))
 
 
