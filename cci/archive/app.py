@@ -79,7 +79,7 @@ def create_app(
         routes=_routes(world, book),
         middleware=[Middleware(Journaled, journal=book), *middleware],
         exception_handlers={RequestError: _refuse, ClientDisconnect: _gone, Exception: _broken},
-        lifespan=_lifespan(store),
+        lifespan=_lifespan(store, book),
     )
 
 
@@ -106,11 +106,12 @@ class _Lenient(Route):
         self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + "/?$")
 
 
-def _lifespan(store: Store) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _lifespan(store: Store, book: Journal) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         store.close()
+        book.close()
 
     return lifespan
 
@@ -237,22 +238,19 @@ async def _write(world: Site, request: Request, *, files: bool) -> Response:
     login = await _tried(world, request)
     body = partial(small_body, request, content, world.store.blobs, files=files)
     if files:
-        return await _write_file(world, request, login, await run_sync(body))
+        return await world.store.turns.take_after(body, partial(_write_file, world, request, login))
     return await world.store.turns.take(
         lambda: dispatch(_call_of(world, request, login or _login_of(world, request), body()))
     )
 
 
-async def _write_file(world: Site, request: Request, login: Login | None, body: Body) -> Response:
-    def whole() -> Response:
-        try:
-            certain = login or _login_of(world, request)
-        except RequestError:
-            world.store.blobs.release([upload.blob.name for upload in body.uploads])
-            raise
-        return dispatch(_call_of(world, request, certain, body))
-
-    return await world.store.turns.take(whole)
+def _write_file(world: Site, request: Request, login: Login | None, body: Body) -> Response:
+    try:
+        certain = login or _login_of(world, request)
+    except RequestError:
+        world.store.blobs.release([upload.blob.name for upload in body.uploads])
+        raise
+    return dispatch(_call_of(world, request, certain, body))
 
 
 async def _tried(world: Site, request: Request, *, fresh: bool = False) -> Login | None:

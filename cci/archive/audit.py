@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ _ITEM = re.compile(rb'"item": "([^"/]*)')
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Entry = dict[str, Any]
+_spell = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass
@@ -80,18 +82,42 @@ def spelt(path: str, query: str) -> str:
     return _SECRETS.sub(r"\1=***", _TOKEN.sub(r"\g<alias>/***", whole))
 
 
-def append(root: Path, entry: Entry) -> None:
-    """Add a line, whole or not at all."""
-    line = json.dumps(entry, ensure_ascii=False) + "\n"
-    handle = os.open(root / _NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-    try:
-        os.write(handle, line.encode("utf-8", "replace"))
-        full = os.fstat(handle).st_size > FULL
-    finally:
-        os.close(handle)
-    if full:
+class Log:
+    """The log of the archive in a folder, kept open from the first line on.
+
+    A log that was removed meanwhile begins anew.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._handle: int | None = None
+
+    def append(self, entry: Entry) -> None:
+        """Add a line, whole or not at all."""
+        os.write(self._open(), f"{_spell(entry)}\n".encode("utf-8", "replace"))
+
+    def _open(self) -> int:
+        if self._handle is not None:
+            state = os.fstat(self._handle)
+            if state.st_nlink and state.st_size <= FULL:
+                return self._handle
+            self.close()
+            if state.st_nlink:
+                self._put_aside()
+        self._handle = os.open(self._root / _NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        return self._handle
+
+    def _put_aside(self) -> None:
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        (root / _NAME).rename(root / f"write.{now}.log")
+        # unless somebody else has put it away
+        with suppress(FileNotFoundError):
+            (self._root / _NAME).rename(self._root / f"write.{now}.log")
+
+    def close(self) -> None:
+        """Give the file back; another line opens it again."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 def files(root: Path) -> list[Path]:
@@ -175,7 +201,7 @@ def _succeeded(entry: Entry) -> bool:
 def line(entry: Entry, *, as_json: bool = False) -> str:
     """Spell an entry for a person, or as it is in the log."""
     if as_json:
-        return json.dumps(entry, ensure_ascii=False)
+        return _spell(entry)
     names = ("time", "user", "status", "method", "item", "path")
     # what a client sent must not look like more than one line, nor move the cursor
     words = (

@@ -35,6 +35,10 @@ class Journal:
 
     root: Path
     by_method: Counter[str] = field(default_factory=Counter)
+    _log: audit.Log = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._log = audit.Log(self.root)
 
     def counts(self) -> dict[str, Any]:
         """Return the number of requests, in all and by method."""
@@ -42,7 +46,11 @@ class Journal:
 
     def write(self, entry: dict[str, Any]) -> None:
         """Add a line to the log of writes."""
-        audit.append(self.root, entry)
+        self._log.append(entry)
+
+    def close(self) -> None:
+        """Give the log back."""
+        self._log.close()
 
 
 class Journaled:

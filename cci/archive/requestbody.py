@@ -94,9 +94,7 @@ def small_body(request: Request, content: bytes, blobs: Blobs, *, files: bool) -
         return _document_body(kind, content)
     if kind == _FORM and not _inbody(request):
         return Body()
-    with blobs.create() as writer:
-        writer.write(content)
-        return Body(uploads=(Upload(name="", blob=writer.finish()),))
+    return Body(uploads=(Upload(name="", blob=blobs.keep(content)),))
 
 
 def _document_body(kind: str, document: bytes) -> Body:

@@ -12,8 +12,9 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
@@ -74,12 +75,10 @@ class Writer:
             The disk is full.
         """
         assert self._stream is not None
-        disk = os.fstatvfs(self._stream.fileno())
-        if disk.f_bavail * disk.f_frsize < _ROOM + len(data):
-            raise NoRoom
+        _check_room(self._stream.fileno(), len(data))
         self._md5.update(data)
         self._size += len(data)
-        return _write_all(self._stream, data)
+        return _write_all(self._stream.write, data)
 
     def finish(self) -> Blob:
         """Bring the content to disk and to its place."""
@@ -87,8 +86,7 @@ class Writer:
         os.fsync(self._stream.fileno())
         self._stream.close()
         self._stream = None
-        _move(self._temporary, self._target)
-        _fsync_folder(self._target.parent)
+        _place(self._target, self._temporary.rename)
         return Blob(name=self._target.name, size=self._size, md5=self._md5.hexdigest())
 
     def __enter__(self) -> Self:
@@ -100,21 +98,39 @@ class Writer:
             self._temporary.unlink(missing_ok=True)
 
 
-def _write_all(stream: IO[bytes], data: bytes) -> int:
-    written = stream.write(data)
+def _check_room(handle: int, size: int) -> None:
+    disk = os.fstatvfs(handle)
+    if disk.f_bavail * disk.f_frsize < _ROOM + size:
+        raise NoRoom
+
+
+def _write_all(write: Callable[[bytes | memoryview], int], data: bytes) -> int:
+    written = write(data)
     while written < len(data):
-        written += stream.write(memoryview(data)[written:])
+        written += write(memoryview(data)[written:])
     return written
 
 
-def _move(source: Path, target: Path) -> None:
+def _write_durably(target: Path, content: bytes) -> None:
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        source.rename(target)
+        _check_room(handle, len(content))
+        _write_all(partial(os.write, handle), content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _place(target: Path, bring: Callable[[Path], object]) -> None:
+    """Bring a content to its place for good."""
+    try:
+        bring(target)
     except FileNotFoundError:
         # the first content of its folder
         target.parent.mkdir(exist_ok=True)
         _fsync_folder(target.parent.parent)
-        source.rename(target)
+        bring(target)
+    _fsync_folder(target.parent)
 
 
 class Blobs:
@@ -172,6 +188,25 @@ class Blobs:
         name = self._take_name()
         return Writer(self._incoming / name, self.path(name))
 
+    def keep(self, content: bytes) -> Blob:
+        """Bring a content to disk that is all there: a `Writer` in one step, and without a temporary name.
+
+        Nobody looks for it before a row has its name, and what a crash cuts off is found by its name.
+
+        Raises
+        ------
+        NoRoom
+            The disk is full.
+        """
+        name = self._take_name()
+        target = self.path(name)
+        try:
+            _place(target, partial(_write_durably, content=content))
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        return Blob(name=name, size=len(content), md5=hashlib.md5(content, usedforsecurity=False).hexdigest())
+
     def release(self, names: Collection[str]) -> None:
         """Remove those of these contents that no row has got, and what was given up a while ago."""
         each = list(names)
@@ -209,8 +244,10 @@ class Blobs:
             return self._reserved.pop()
 
     def _reserve(self) -> list[str]:
-        # many at a time: one durable commit for each upload is enough
-        names = [secrets.token_hex(16) for _ in range(_RESERVE)]
+        # many at a time: one durable commit for each upload is enough; and alike, so that those that come
+        # one after the other share a folder and the pages of an index
+        beginning = secrets.token_hex(4)
+        names = [beginning + secrets.token_hex(12) for _ in range(_RESERVE)]
         with self._database.write() as connection:
             connection.execute(insert(loose), [{"blob": name} for name in names])
         return names

@@ -9,9 +9,11 @@ from __future__ import annotations
 import threading
 from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -19,12 +21,15 @@ from cci.archive.store.database import Database
 
 #: At most so many writes wait for one commit.
 _MOST = 64
+#: So many at most are made ready for their turns at a time.
+_READYING = 32
+P = TypeVar("P")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class _Turn:
-    job: Callable[[], Any]
+    job: Callable[..., Any]
     future: Future[Any]
     loop: AbstractEventLoop
     context: Context
@@ -49,23 +54,46 @@ class Turns:
         self._database = database
         self._waiting: SimpleQueue[_Turn | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._readying = ThreadPoolExecutor(_READYING, thread_name_prefix="archive-ready")
 
     async def take(self, job: Callable[[], T]) -> T:
         """Run a job when its turn comes, and return its result once all that it wrote is durable.
 
         It raises what the job raises, or what kept the commit from being made.
         """
+        turn, future = self._turn(job)
+        self._waiting.put(turn)
+        return await future
+
+    async def take_after(self, make_ready: Callable[[], P], job: Callable[[P], T]) -> T:
+        """Do something at once, beside others, and run a job with its result when its turn comes.
+
+        It goes from the one to the other without the caller's thread, which has others to see to.
+        """
+        turn, future = self._turn(job)
+        self._readying.submit(self._make_ready, make_ready, turn)
+        return await future
+
+    def _turn(self, job: Callable[..., T]) -> tuple[_Turn, Future[T]]:
         loop = get_running_loop()
         future: Future[T] = loop.create_future()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="archive-writes", daemon=True)
             self._thread.start()
-        self._waiting.put(_Turn(job, future, loop, copy_context()))
-        return await future
+        return _Turn(job, future, loop, copy_context()), future
+
+    def _make_ready(self, make_ready: Callable[[], Any], turn: _Turn) -> None:
+        try:
+            ready = make_ready()
+        except Exception as error:  # noqa: BLE001 (it is raised where the job came from)
+            _hand_out([turn], [_Outcome(error=error)])
+        else:
+            self._waiting.put(replace(turn, job=partial(turn.job, ready)))
 
     def close(self) -> None:
         """Let what waits be written, and end the thread; closing twice is no error."""
         if self._thread is not None:
+            self._readying.shutdown()
             self._waiting.put(None)
             self._thread.join()
             self._thread = None

@@ -27,6 +27,13 @@ def entry(**changes: Any) -> Entry:
     return {**usual, **changes}
 
 
+def append(root: Path, *entries: Entry) -> None:
+    log = audit.Log(root)
+    for each in entries:
+        log.append(each)
+    log.close()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
@@ -81,23 +88,32 @@ def test_all_that_is_written_counts() -> None:
 def test_full_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full log gets another name, a new one begins, and both are read in order."""
     monkeypatch.setattr(audit, "FULL", 300)
-    for number in range(8):
-        audit.append(tmp_path, entry(status=number))
+    append(tmp_path, *(entry(status=number) for number in range(8)))
     assert len(audit.files(tmp_path)) > 1
     assert list(range(8)) == [each["status"] for each in audit.entries(tmp_path)]
 
 
+def test_removed_log_begins_anew(tmp_path: Path) -> None:
+    """Lines that come after a log was removed stand in another one."""
+    log = audit.Log(tmp_path)
+    log.append(entry(status=1))
+    (tmp_path / "write.log").unlink()
+    log.append(entry(status=2))
+    log.close()
+    assert [2] == [each["status"] for each in audit.entries(tmp_path)]
+
+
 def test_entries_of_items(tmp_path: Path) -> None:
     """The entries of some items and of their scans are found; no others, whatever their address says."""
-    for item in ("E1", "E12", "E1/scans/1", "", "E2"):
-        audit.append(tmp_path, entry(item=item, path='/data/x?"item": "E1'))
+    items = ("E1", "E12", "E1/scans/1", "", "E2")
+    append(tmp_path, *(entry(item=item, path='/data/x?"item": "E1') for item in items))
     found = [each["item"] for each in audit.entries_of(tmp_path, frozenset({"E1", "E2"}))]
     assert ["E1", "E1/scans/1", "E2"] == found
 
 
 def test_torn_line(tmp_path: Path) -> None:
     """A line that a crash cut off is passed over."""
-    audit.append(tmp_path, entry())
+    append(tmp_path, entry())
     with (tmp_path / "write.log").open("a") as log:
         log.write('{"time": "2026-')
     assert [entry()] == list(audit.entries(tmp_path))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,32 @@ def test_abandoned_upload(store: Store) -> None:
     with store.blobs.create() as writer:
         writer.write(b"half")
     assert (set(), []) == (on_disk(store), list((store.root / "incoming").iterdir()))
+
+
+def test_content_in_one_step(store: Store) -> None:
+    """A content that is all there is kept as one that comes in parts."""
+    with store.blobs.create() as writer:
+        writer.write(b"con")
+        writer.write(b"tent")
+        expected = writer.finish()
+    blob = store.blobs.keep(b"content")
+    assert replace(expected, name=blob.name) == blob
+    assert b"content" == store.blobs.path(blob.name).read_bytes()
+    assert {expected.name, blob.name} <= loose(store)
+
+
+def test_content_that_cannot_be_written(store: Store) -> None:
+    """A content that the disk does not take leaves nothing."""
+    store.blobs.keep(b"first")
+    before = on_disk(store)
+    most, hardly_any = resource.getrlimit(resource.RLIMIT_FSIZE), 4
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hardly_any, most[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            store.blobs.keep(b"too long")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert before == on_disk(store)
 
 
 def test_replaced_content_stays_for_a_while(filled: Any) -> None:

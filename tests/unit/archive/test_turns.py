@@ -131,6 +131,34 @@ def test_the_context_goes_along(database: Database) -> None:
     turns.close()
 
 
+def after(database: Database, make_ready: Callable[[], str]) -> list[str | BaseException]:
+    """Run two jobs, the first of which needs something to be made ready."""
+
+    async def run() -> list[str | BaseException]:
+        prepared = turns.take_after(make_ready, lambda ready: adding(database, ready)())
+        other = turns.take(adding(database, "b"))
+        return list(await asyncio.gather(prepared, other, return_exceptions=True))
+
+    turns = Turns(database)
+    try:
+        return asyncio.run(run())
+    finally:
+        turns.close()
+
+
+def test_what_is_made_ready_comes_to_the_job(database: Database) -> None:
+    """A job gets what was made ready for it, and its result goes to who waits."""
+    assert ["a", "b"] == after(database, lambda: "a")
+    assert ["a", "b"] == letters(database)
+
+
+def test_what_cannot_be_made_ready_has_no_turn(database: Database) -> None:
+    """Its error goes to who waits for it, and others have their turns."""
+    outcomes = after(database, lambda: str(1 // 0))
+    assert [ZeroDivisionError, str] == [type(outcome) for outcome in outcomes]
+    assert ["b"] == letters(database)
+
+
 def test_closing_twice(database: Database) -> None:
     """What waits is written before the end; closing again, or without a job, is no error."""
     turns = Turns(database)
