@@ -133,7 +133,7 @@ def archive_findings(checks: Sequence[Check], projects: Sequence[str]) -> Iterat
         if project not in closed:
             yield Finding(name=f"archive: {check.name}", good=check.ok, detail=check.detail)
         elif check.name == f"rights in {project}":
-            hint = f"mend its name, take it out of the settings, or ask for the right to edit {project}"
+            hint = f"mend its name, take it out of the settings, or ask to be made an owner of {project}"
             yield Finding(name=f"archive: project {project}", good=False, detail=check.detail, hint=hint)
 
 

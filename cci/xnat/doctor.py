@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from cci.errors import ArchiveError
-from cci.xnat import listings
+from cci.errors import ArchiveError, Forbidden
+from cci.xnat import listings, uris
 from cci.xnat.answers import Kind
 from cci.xnat.connection import Connection
 from cci.xnat.snapshot import SESSION_ASSESSORS, SUBJECT_ASSESSORS
@@ -73,11 +73,22 @@ def _rights(connection: Connection, project_id: str) -> Check:
         rows = _table(connection, "/data/projects", "id", columns="ID", data="writable")
     except ArchiveError as error:
         return Check(name=name, ok=False, detail=error.message)
-    ok = project_id in {row["id"] for row in rows}
-    hint = (
-        "may read and write" if ok else f"{connection.user} may not write here, or there is no such project"
-    )
-    return Check(name=name, ok=ok, detail=hint)
+    if project_id not in {row["id"] for row in rows}:
+        hint = f"{connection.user} may not write here, or there is no such project"
+        return Check(name=name, ok=False, detail=hint)
+    return _ownership(connection, project_id, name)
+
+
+def _ownership(connection: Connection, project_id: str, name: str) -> Check:
+    """Look whether the account may write the project's own resources: to owners alone its users are told."""
+    try:
+        _table(connection, f"{uris.project(project_id)}/users", "login")
+    except Forbidden:
+        hint = f"{connection.user} is a member and no owner, and cannot write resources of the project itself"
+        return Check(name=name, ok=False, detail=hint)
+    except ArchiveError as error:
+        return Check(name=name, ok=False, detail=error.message)
+    return Check(name=name, ok=True, detail="may read and write")
 
 
 def _bulk_forms(connection: Connection, project_id: str) -> list[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from support.archive import RunningArchive
 from support.fill import Fill
 
 from cci.errors import Conflict, NotFound, UsageError
-from cci.xnat import Archive, JobHandler, ResourceSyncer, set_default_archive, uris
+from cci.xnat import Archive, JobHandler, ResourceSyncer, open_archive, set_default_archive, uris
 from cci.xnat.disk import files_below
 
 SESSION = uris.session_in("NOTE", "S1", "MR1")
@@ -212,6 +213,22 @@ def test_ill_archive(server: RunningArchive, archive: Archive) -> None:
     bad = {check.name for check in checks if not check.ok}
     assert {"bulk listing of subjects in NOTE", "rights in NOWHERE"} <= bad
     assert "bulk listing of scans in NOTE" not in bad
+
+
+@pytest.mark.parametrize(("role", "bad"), [("Members", {"rights in NOTE"}), ("Owners", set())])
+def test_account_of_a_member(server: RunningArchive, fill: Fill, role: str, bad: set[str]) -> None:
+    """A member may write results, and not the project's own resources, of which one says whose it is."""
+    account = {
+        "username": f"cci-{uuid.uuid4().hex[:8]}",
+        "password": "a password",
+        "email": "cci@example.org",
+    }
+    fill.http.post(f"{server.url}/xapi/users", json=account, timeout=60).raise_for_status()
+    fill.put(f"/data/projects/NOTE/users/{role}/{account['username']}")
+    archive = open_archive(server.url, account["username"], account["password"])
+    checks = archive.ping(["NOTE"])
+    archive.close()
+    assert bad == {check.name for check in checks if not check.ok}
 
 
 def test_unreachable_archive(server: RunningArchive, archive: Archive) -> None:
