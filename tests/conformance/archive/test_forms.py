@@ -113,6 +113,19 @@ def test_every_short_name_is_a_column(rest: Rest, place: str, list_: str) -> Non
     assert (True, []) == ("ID" in names, refused)
 
 
+@pytest.mark.parametrize("asked", ["ID,time", "time"])
+def test_time_of_day(rest: Rest, place: str, asked: str) -> None:
+    """Times of day have milliseconds in JSON, and none in CSV; where there is none it is empty."""
+    rest.put(f"{place}{SESSION}", {"time": "03:04:05"}).raise_for_status()
+    rest.put(f"{place}/subjects/S1/experiments/MR2", MR).raise_for_status()
+    columns = {"columns": asked, "sortBy": "time"}
+    found = [
+        [row["time"] for row in rest.rows(f"{place}/experiments", columns)],
+        [row["time"] for row in rest.csv(f"{place}/experiments", columns)[1]],
+    ]
+    assert [["", "03:04:05.000"], ["", "03:04:05"]] == found
+
+
 def test_note_of_a_project(rest: Rest, place: str, project: str) -> None:
     """A project's ``note`` is a custom field of that name."""
     rest.put(place, {"note": "n"}).raise_for_status()

@@ -121,10 +121,3 @@ def test_document_if_modified(client: Rest, place: str, *, form: str, since: str
     """A document is sent only to a client that has not its latest state."""
     answer = client.send("GET", place, {"format": form}, headers={"If-Modified-Since": since})
     assert (status, status == 304) == (answer.status_code, not answer.content)
-
-
-def test_time_of_day(client: Rest, place: str) -> None:
-    """A time of day has no fractions that nobody gave."""
-    client.put(place, {"time": "03:04:05"}).raise_for_status()
-    (row,) = client.rows(f"{project_of(place)}/experiments", {"columns": "ID,time"})
-    assert "03:04:05" == row["time"]
