@@ -5,6 +5,7 @@ XNAT's defaults: 20 failures lock an account for an hour (``maxFailedLogins``).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ class Lockout:
 
     clock: Callable[[], float]
     _failures: dict[str, tuple[int, float]] = field(default_factory=dict)
+    # none of several failures at once is lost
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def locked(self, login: str) -> bool:
         """Whether the account takes no password now, not even the right one."""
@@ -29,9 +32,10 @@ class Lockout:
 
     def failed(self, login: str) -> None:
         """Count a wrong password; failures of more than an hour ago count no more."""
-        count, last = self._failures.get(login, (0, 0.0))
-        recent = self.clock() - last < LOCKED_S
-        self._failures[login] = ((count if recent else 0) + 1, self.clock())
+        with self._lock:
+            count, last = self._failures.get(login, (0, 0.0))
+            recent = self.clock() - last < LOCKED_S
+            self._failures[login] = ((count if recent else 0) + 1, self.clock())
 
     def succeeded(self, login: str) -> None:
         """Forget the failures of an account."""
