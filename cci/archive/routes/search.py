@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from starlette.responses import Response
 
 from cci.archive.call import Call, table_response, text_response
-from cci.archive.errors import BadRequest, Missing, NoRight
+from cci.archive.errors import BadRequest, Missing, NoRight, Unauthorized
 from cci.archive.results import Result
 from cci.archive.routes.site import Site
 from cci.archive.searchdoc import (
@@ -173,7 +173,9 @@ def _is_for(call: Call, search: searches.SavedSearch, imprint: Imprint) -> bool:
 
 
 def put_saved(_site: Site, call: Call) -> Response:
-    """Save a search under a name."""
+    """Save a search under a name; not for guests, who could fill the archive with them."""
+    if not call.user.pk:
+        raise Unauthorized
     document = parse_search(call.body)
     name = call.names["id"]
     with call.store.database.write() as connection:

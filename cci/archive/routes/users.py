@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from cci.archive.auth import GUEST
 from cci.archive.call import Call, table_response, text_response
 from cci.archive.errors import BadRequest, Collision, Missing, NoRight
 from cci.archive.routes.site import Site
@@ -43,7 +44,9 @@ def create_user(_site: Site, call: Call) -> Response:
         raise NoRight
     account = _account(call.body)
     with call.store.database.write() as connection:
-        if accounts.find_user(connection, account["username"]) is not None:
+        # who comes without a login has a name, too: nobody else may
+        taken = account["username"] == GUEST.login
+        if taken or accounts.find_user(connection, account["username"]) is not None:
             raise Collision(f"there is a user {account['username']} already")
         accounts.set_password(connection, account["username"], account["password"], admin=False)
         user = accounts.set_person(connection, account["username"], **_person(account))

@@ -238,3 +238,47 @@ def test_clients_that_say_nothing_more(archive: RunningArchive, client: Rest, be
             connection = open_.enter_context(socket.create_connection(address, timeout=_TIMEOUT_S))
             connection.sendall(begun)
         assert 200 == client.get("/data/auth").status_code
+
+
+@pytest.mark.parametrize(
+    ("method", "uri"),
+    [
+        ("PUT", "/data/projects/G"),
+        ("PUT", SESSION),
+        ("PUT", f"{SESSION}/resources/R/files/b?inbody=true"),
+        ("DELETE", SESSION),
+        ("POST", "/data/services/import?project=P"),
+        ("PUT", "/data/search/saved/g"),
+        ("PUT", "/data/users/favorites/Project/P"),
+        ("PUT", "/xapi/custom-fields/projects/P/fields"),
+        ("POST", "/xapi/users"),
+    ],
+)
+def test_guest_writes_nothing(guest: Rest, method: str, uri: str) -> None:
+    """On an open site nobody writes anything without a login, not even what hangs on no project."""
+    bodies = {
+        "import": dicom(),
+        "saved": '<xdat:bundle xmlns:xdat="http://nrg.wustl.edu/security">'
+        "<xdat:root_element_name>xnat:subjectData</xdat:root_element_name></xdat:bundle>",
+        "xapi": "{}",
+    }
+    body = next((body for word, body in bodies.items() if word in uri), "b" if "files" in uri else "")
+    assert guest.send(method, uri, data=body).status_code in {401, 403}
+
+
+def test_nobody_is_called_guest(client: Rest) -> None:
+    """The name of those who come without a login is nobody's."""
+    account = json.dumps({"username": "guest", "password": "a password"})
+    assert 409 == client.send("POST", "/xapi/users", data=account).status_code
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
+    """A client without a login, of an open archive with a public project."""
+    root = tmp_path_factory.mktemp("open") / "root"
+    with running_archive(root, strict=False, options=("--open",)) as running:
+        with Fill(running.url, running.auth) as fill:
+            fill.session("P", "S", "E")
+            fill.put("/data/projects/P/accessibility/public")
+        with Rest(running.url) as rest:
+            yield rest
