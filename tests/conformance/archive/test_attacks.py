@@ -256,7 +256,7 @@ def test_clients_that_say_nothing_more(archive: RunningArchive, client: Rest, be
 )
 def test_guest_writes_nothing(guest: Rest, method: str, uri: str) -> None:
     """On an open site nobody writes anything without a login, not even what hangs on no project."""
-    bodies = {
+    bodies: dict[str, bytes | str] = {
         "import": dicom(),
         "saved": '<xdat:bundle xmlns:xdat="http://nrg.wustl.edu/security">'
         "<xdat:root_element_name>xnat:subjectData</xdat:root_element_name></xdat:bundle>",
