@@ -149,6 +149,8 @@ def test_a_cap_changes_while_the_daemon_runs(lab: Lab) -> None:
     told = lab.cci("why", lab.task("E3")["label"]).stdout
     lab.cci("limit", "unset", "processor:copy")
     wait_until(lambda: open_now(lab)["processor:copy"] == 3, "all are open")
+    # an open attempt may still be staged
+    wait_until(lambda: sum((path / "claim").exists() for path in lab.attempts()) == 3, "all run")
     for directory in lab.attempts():
         (directory / "go").touch()
     wait_until(lambda: ["COMPLETE"] * 3 == list(lab.statuses().values()), "all are done")
