@@ -103,6 +103,10 @@ def read_lines(text: str, read: Callable[[str], Item | None]) -> tuple[tuple[Ite
     return tuple(items), tuple(unreadable)
 
 
+class CutShort(ClusterUnavailable):
+    """A command crashed, was stopped at its time limit or is not there: nobody knows what it had to say."""
+
+
 class CommandCluster(Cluster):
     """A batch system behind its commands; see the module. Several threads may use one at once."""
 
@@ -372,7 +376,8 @@ class CommandCluster(Cluster):
 
     def _unavailable(self, result: Result) -> ClusterUnavailable:
         hint = f"install it, or name its folder as clusters.{self.name}.commands" if result.missing else ""
-        return ClusterUnavailable(f"cluster {self.name} does not answer: {result.said}", hint=hint)
+        kind = ClusterUnavailable if result.spoke else CutShort
+        return kind(f"cluster {self.name} does not answer: {result.said}", hint=hint)
 
     def _is_silence(self, result: Result) -> bool:
         return self._matches(self.silence, result)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from cci.cluster import slurm_read
 from cci.cluster.base import JobSpec
-from cci.cluster.commands import CommandCluster, Entry, Listing
+from cci.cluster.commands import CommandCluster, CutShort, Entry, Listing
 from cci.errors import ClusterUnavailable
 
 #: How far back the books are searched for a name; an attempt's intent is never as old. A job that was held
@@ -132,10 +132,10 @@ class SlurmCluster(CommandCluster):
         """Look in the books for a name that the controller does not list.
 
         An answer of slurmdbd proves what it lacks. So does a text file that has entries: of a file that is
-        not on this machine, ``sacct -c`` makes an empty answer. Where Slurm keeps no books, the controller's
-        listing is all the proof there is: no job of this name waits, runs, or has ended within
-        ``MinJobAge``. One that ended earlier has left its claim and its exit record in the job directory,
-        where a second one would be refused.
+        not on this machine, ``sacct -c`` makes an empty answer, and of one that it cannot read it may die,
+        which proves nothing. Where Slurm keeps no books, the controller's listing is all the proof there
+        is: no job of this name waits, runs, or has ended within ``MinJobAge``. One that ended earlier has
+        left its claim and its exit record in the job directory, where a second one would be refused.
         """
         try:
             return self._books(f"--name={name}", f"--starttime={_LOOK_BACK}")
@@ -148,6 +148,8 @@ class SlurmCluster(CommandCluster):
     def _completions_or_none(self) -> tuple[Entry, ...]:
         try:
             return self._completions()
+        except CutShort:
+            raise
         except ClusterUnavailable:
             return ()
 

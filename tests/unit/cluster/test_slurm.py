@@ -288,6 +288,15 @@ def test_slurmdbd_away(cluster: SlurmCluster, commands: StandInCommands) -> None
     assert [JOB, None] == [cluster.find(NAME), cluster.find("cci-none")]
 
 
+def test_text_file_that_sacct_dies_of(cluster: SlurmCluster, commands: StandInCommands) -> None:
+    """sacct 22.05 crashes over a job name with a line break in the text file: that proves nothing."""
+    commands.answer(
+        "sacct", stderr=DISABLED, status=1, body='case "$*" in *--completion*) kill -SEGV $$;; esac'
+    )
+    with pytest.raises(ClusterUnavailable, match="sacct ended with status -11"):
+        cluster.find(NAME)
+
+
 # -- controlling ----------------------------------------------------------------------------------
 
 
