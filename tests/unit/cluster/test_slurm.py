@@ -289,7 +289,7 @@ def test_slurmdbd_away(cluster: SlurmCluster, commands: StandInCommands) -> None
 
 
 def test_text_file_that_sacct_dies_of(cluster: SlurmCluster, commands: StandInCommands) -> None:
-    """sacct 22.05 crashes over a job name with a line break in the text file: that proves nothing."""
+    """A line break in a job's name in the text file kills sacct 22.05: that proves nothing."""
     commands.answer(
         "sacct", stderr=DISABLED, status=1, body='case "$*" in *--completion*) kill -SEGV $$;; esac'
     )
