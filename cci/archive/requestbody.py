@@ -198,11 +198,20 @@ async def _write_behind(writer: Writer, stream: AsyncIterator[bytes]) -> None:
     try:
         async for piece in _pieces(stream):
             await busy
-            busy = ensure_future(run_sync(writer.write, piece))
+            busy = ensure_future(_write(writer, piece))
     finally:
         # also after an error: nothing may write to a file that is closed
         await wait([busy])
     await busy
+
+
+async def _write(writer: Writer, piece: bytes) -> None:
+    """Hash and write at the same time: neither waits for the other, and each takes a core."""
+    counted = ensure_future(run_sync(writer.count, piece))
+    try:
+        await run_sync(writer.append, piece)
+    finally:
+        await counted
 
 
 async def _pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -55,7 +55,8 @@ def test_failing_step(lab: Lab, archive: RunningArchive, step: str) -> None:
     for fault in FAULTS:
         lab.scan(fault, files={"a": b"one", "b": b"two"})
     for fault, session_id in session_ids(lab).items():
-        archive.fault(match=STEPS[step].format(id=session_id), fault=fault, delay_s=3.0)
+        # far later than a client that the machine has stopped for a while still takes for in time
+        archive.fault(match=STEPS[step].format(id=session_id), fault=fault, delay_s=15.0)
     process = lab.start("sweep", "--wait", "--yes")
     wait_until(lambda: all(count >= 2 for count in hits(archive)), f"every fault strikes twice at {step}")
     during = lab.tasks()

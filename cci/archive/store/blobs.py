@@ -67,7 +67,17 @@ class Writer:
         self._size = 0
 
     def write(self, data: bytes) -> int:
-        """Append *data*.
+        """Append *data*; see `append`."""
+        self.count(data)
+        return self.append(data)
+
+    def count(self, data: bytes) -> None:
+        """Reckon with *data* in size and MD5; another thread may `append` it meanwhile."""
+        self._md5.update(data)
+        self._size += len(data)
+
+    def append(self, data: bytes) -> int:
+        """Write *data* without reckoning with it.
 
         Raises
         ------
@@ -76,8 +86,6 @@ class Writer:
         """
         assert self._stream is not None
         _check_room(self._stream.fileno(), len(data))
-        self._md5.update(data)
-        self._size += len(data)
         return _write_all(self._stream.write, data)
 
     def finish(self) -> Blob:
