@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
@@ -19,6 +20,11 @@ from urllib.parse import quote
 import requests
 
 _TIMEOUT_S = 120
+
+
+def md5(content: bytes) -> str:
+    """Return the MD5 digest of a content, in lower-case hex."""
+    return hashlib.md5(content).hexdigest()
 
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 from urllib.parse import quote
 
 import pytest
-from support.fill import Fill, zip_bytes
+from support.fill import Fill, md5, zip_bytes
 from support.rest import Rest
 
 CONTENT = b"some content\n"
-
-
-def md5(content: bytes) -> str:
-    return hashlib.md5(content).hexdigest()
 
 
 def tar_bytes(files: dict[str, bytes], mode: str) -> bytes:
@@ -26,21 +21,6 @@ def tar_bytes(files: dict[str, bytes], mode: str) -> bytes:
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
-
-
-@pytest.fixture
-def session(project: str, fill: Fill) -> str:
-    """URI of a session with scan 1 of type T1 and assessor A1."""
-    uri = fill.session(project, "S1", "MR1")
-    fill.scan(uri, "1", type="T1")
-    fill.assessor(uri, "A1")
-    return uri
-
-
-@pytest.fixture
-def resource(session: str) -> str:
-    """URI of a resource that does not exist yet."""
-    return f"{session}/resources/R"
 
 
 # -- upload --------------------------------------------------------------------------------------

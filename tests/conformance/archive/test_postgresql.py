@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,18 +25,6 @@ from cci.archive.store.writing import Stamp
 from cci.errors import UsageError
 
 STAMP = Stamp(user="admin", now="2026-01-02 03:04:05.678")
-
-
-@pytest.fixture
-def url(postgres: Postgres) -> str:
-    return postgres.new_database()
-
-
-@pytest.fixture
-def store(tmp_path: Path, url: str) -> Iterator[Store]:
-    opened = Store(tmp_path / "archive", database=url)
-    yield opened
-    opened.close()
 
 
 def break_connections(url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from support.archive import running_archive
 from support.fill import Fill
-from support.postgres import Postgres, execute
+from support.postgres import execute
 from support.rest import Rest
 
 from cci.archive.cli import archive as command
@@ -28,18 +28,6 @@ LISTS = (
     f"{SESSION}/scans/1/resources/R/files?format=csv",
     f"{SESSION}?format=json",
 )
-
-
-@pytest.fixture
-def url(postgres: Postgres) -> str:
-    return postgres.new_database()
-
-
-@pytest.fixture
-def store(tmp_path: Path, url: str) -> Iterator[Store]:
-    opened = Store(tmp_path / "archive", database=url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

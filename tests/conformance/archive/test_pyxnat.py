@@ -7,19 +7,11 @@ from typing import Any
 
 import pytest
 import pyxnat
-from support.everyday import everyday_session
 from support.fill import Fill
 from support.site import Site, new_project_id
 
 MR = "xnat:mrSessionData"
 TASK = "proc:genProcData"
-
-
-@pytest.fixture
-def place(project: str, fill: Fill) -> str:
-    """A project with an everyday session; its id."""
-    everyday_session(fill, project)
-    return project
 
 
 @pytest.fixture

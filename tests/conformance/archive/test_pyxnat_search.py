@@ -5,18 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.everyday import everyday_session
 from support.fill import Fill
 
 MR = "xnat:mrSessionData"
 TASK = "proc:genProcData"
-
-
-@pytest.fixture
-def place(project: str, fill: Fill) -> str:
-    """A project with an everyday session; its id."""
-    everyday_session(fill, project)
-    return project
 
 
 @pytest.fixture
